@@ -10,11 +10,11 @@
 #include <rw/trace.h>
 
 /* Names, fixed by the architecture. */
-#define RW_EXCHANGE_TASKS "runwave.tasks"     /* direct, durable; routing key: the queue's name */
-#define RW_EXCHANGE_DEAD "runwave.dead"       /* fanout, durable */
-#define RW_EXCHANGE_EVENTS "runwave.events"   /* topic */
+#define RW_EXCHANGE_TASKS   "runwave.tasks"   /* direct, durable; routing key: the queue's name */
+#define RW_EXCHANGE_DEAD    "runwave.dead"    /* fanout, durable */
+#define RW_EXCHANGE_EVENTS  "runwave.events"  /* topic */
 #define RW_EXCHANGE_CONTROL "runwave.control" /* fanout */
-#define RW_QUEUE_DEAD "runwave.dead"          /* quorum */
+#define RW_QUEUE_DEAD       "runwave.dead"    /* quorum */
 enum { RW_QUEUE_NAME_BYTES = 64 };
 
 enum rw_priority { RW_PRIORITY_HIGH, RW_PRIORITY_NORMAL, RW_PRIORITY_LOW, _RW_PRIORITY_MAX };
@@ -26,7 +26,7 @@ struct rw_amqp_options {
     const struct rw_config_broker *config; /* borrowed until stop */
     const char *password;                  /* borrowed until stop */
     const char *connection_name;           /* static; shown in the broker's list */
-    const char *const *languages;          /* ids whose queues are declared (quorum, dead letters to RW_EXCHANGE_DEAD at-least-once) */
+    const char *const *languages; /* ids whose queues are declared (quorum, dead letters to RW_EXCHANGE_DEAD at-least-once) */
     size_t n_languages;
     struct rw_metrics *metrics;
 };
@@ -58,8 +58,8 @@ RW_NODISCARD int rw_amqp_publisher_start(const struct rw_amqp_options *options, 
                                          struct rw_amqp_publisher **ret_publisher, struct rw_error *err);
 /* Any thread; copies the message. OVERLOADED when queue_max messages wait, UNAVAILABLE while there is no connection (an event nobody
  * can hear, or a task that the sweep will publish: nothing is kept in memory for a broker that is away). done may be NULL. */
-RW_NODISCARD int rw_amqp_publish(struct rw_amqp_publisher *publisher, const struct rw_amqp_message *message,
-                                 rw_amqp_published done, void *arg, struct rw_error *err);
+RW_NODISCARD int rw_amqp_publish(struct rw_amqp_publisher *publisher, const struct rw_amqp_message *message, rw_amqp_published done,
+                                 void *arg, struct rw_error *err);
 bool rw_amqp_publisher_is_connected(const struct rw_amqp_publisher *publisher);
 /* Sends what waits and reads the confirms for at most drain_ms, then closes and joins the thread. */
 void rw_amqp_publisher_stop(struct rw_amqp_publisher *publisher, uint32_t drain_ms);
@@ -77,9 +77,9 @@ struct rw_amqp_delivery {
     size_t subscription; /* index */
     uint64_t generation; /* of the connection: a settlement of an older one is dropped, the broker delivers again by itself */
     uint64_t tag;
-    struct rw_bytes body;       /* borrowed during the callback */
-    const char *routing_key;    /* borrowed during the callback */
-    struct rw_trace trace;      /* empty when there was none */
+    struct rw_bytes body;    /* borrowed during the callback */
+    const char *routing_key; /* borrowed during the callback */
+    struct rw_trace trace;   /* empty when there was none */
     bool is_redelivered;
 };
 

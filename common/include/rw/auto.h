@@ -11,21 +11,21 @@
 #include <unistd.h>
 
 #define RW_AUTO(fn) __attribute__((cleanup(fn##p)))
-#define RW_DEFINE_AUTO(type, fn)                \
-    static inline void fn##p(type *value)       \
-    {                                           \
-        if (*value) {                           \
-            fn(*value);                         \
-        }                                       \
-    }                                           \
+#define RW_DEFINE_AUTO(type, fn)                                                                                                   \
+    static inline void fn##p(type *value)                                                                                          \
+    {                                                                                                                              \
+        if (*value) {                                                                                                              \
+            fn(*value);                                                                                                            \
+        }                                                                                                                          \
+    }                                                                                                                              \
     struct rw_auto_needs_a_semicolon
 
-#define rw_take(value)                          \
-    __extension__({                             \
-        __typeof__(value) *_from = &(value);    \
-        __typeof__(value) _taken = *_from;      \
-        *_from = NULL;                          \
-        _taken;                                 \
+#define rw_take(value)                                                                                                             \
+    __extension__({                                                                                                                \
+        __typeof__(value) *_from = &(value);                                                                                       \
+        __typeof__(value) _taken = *_from;                                                                                         \
+        *_from = NULL;                                                                                                             \
+        _taken;                                                                                                                    \
     })
 
 static inline int rw_take_fd(int *fd)
@@ -48,7 +48,7 @@ static inline void rw_auto_fdp(int *fd)
 }
 
 #define RW_AUTO_FREE __attribute__((cleanup(rw_auto_freep)))
-#define RW_AUTO_FD __attribute__((cleanup(rw_auto_fdp)))
+#define RW_AUTO_FD   __attribute__((cleanup(rw_auto_fdp)))
 
 void *rw_xmalloc(size_t size) __attribute__((malloc, returns_nonnull));
 void *rw_xcalloc(size_t count, size_t size) __attribute__((malloc, returns_nonnull));

@@ -26,7 +26,7 @@ struct rw_buffer {
 };
 
 void rw_buffer_init(struct rw_buffer *buffer, size_t len_max);
-void rw_buffer_done(struct rw_buffer *buffer); /* frees the contents; the struct may be used again after init */
+void rw_buffer_done(struct rw_buffer *buffer);  /* frees the contents; the struct may be used again after init */
 void rw_buffer_clear(struct rw_buffer *buffer); /* keeps the memory */
 RW_NODISCARD int rw_buffer_append(struct rw_buffer *buffer, const void *data, size_t len, struct rw_error *err); /* TOO_LARGE */
 /* Append as much as fits; returns how many bytes were taken. */

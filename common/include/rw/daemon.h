@@ -12,9 +12,9 @@
 #include <rw/metrics.h>
 
 struct rw_daemon {
-    const char *name;                    /* "scheduler": log lines, --help */
-    const cyaml_schema_value_t *schema;  /* of its configuration */
-    size_t log_offset;                   /* of struct rw_config_log in the configuration */
+    const char *name;                   /* "scheduler": log lines, --help */
+    const cyaml_schema_value_t *schema; /* of its configuration */
+    size_t log_offset;                  /* of struct rw_config_log in the configuration */
     /* Fill in defaults and check what a schema cannot. CONFIG. */
     int (*prepare)(void *config, struct rw_error *err);
     /* Build everything on the loop; return 0 and the daemon's own struct. */

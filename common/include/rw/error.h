@@ -19,12 +19,12 @@ enum { RW_ERROR_MESSAGE_BYTES = 256 };
 
 struct rw_error {
     enum rw_err code;
-    int sys_errno;     /* 0 when no system call was at fault */
-    const char *where; /* static string: the function that failed */
+    int sys_errno;                        /* 0 when no system call was at fault */
+    const char *where;                    /* static string: the function that failed */
     char message[RW_ERROR_MESSAGE_BYTES]; /* one line, complete, without secrets; cut when longer */
 };
 
-#define RW_NODISCARD __attribute__((warn_unused_result))
+#define RW_NODISCARD         __attribute__((warn_unused_result))
 #define RW_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 
 /* Fill *err and return -1: `return rw_fail(err, NOT_FOUND, "task %s", id);`. err may be NULL. */
@@ -32,8 +32,7 @@ struct rw_error {
 /* The same with errno's text behind the message: `return rw_fail_sys(err, IO, errno, "open %s", path);` */
 #define rw_fail_sys(err, name, sys, ...) rw_error_set((err), RW_ERR_##name, (sys), __func__, __VA_ARGS__)
 
-int rw_error_set(struct rw_error *err, enum rw_err code, int sys_errno, const char *where, const char *fmt, ...)
-    RW_PRINTF(5, 6);
+int rw_error_set(struct rw_error *err, enum rw_err code, int sys_errno, const char *where, const char *fmt, ...) RW_PRINTF(5, 6);
 /* Put "context: " before the message that is there; returns -1. */
 int rw_error_wrap(struct rw_error *err, const char *fmt, ...) RW_PRINTF(2, 3);
 

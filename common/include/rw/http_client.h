@@ -10,12 +10,12 @@ struct rw_http_client;
 struct rw_http_call;
 
 struct rw_http_call_options {
-    const char *method;       /* "POST" */
-    const char *url;          /* "http://pod-manager/leases" */
-    const char *unix_socket;  /* path, or NULL for TCP */
+    const char *method;         /* "POST" */
+    const char *url;            /* "http://pod-manager/leases" */
+    const char *unix_socket;    /* path, or NULL for TCP */
     const char *const *headers; /* "Name: value", NULL-terminated; may be NULL */
-    struct rw_bytes body;     /* copied; len 0: none */
-    uint32_t timeout_ms;      /* for the whole call */
+    struct rw_bytes body;       /* copied; len 0: none */
+    uint32_t timeout_ms;        /* for the whole call */
     size_t response_bytes_max;
 };
 
@@ -24,9 +24,9 @@ struct rw_http_call_options {
 typedef void (*rw_http_called)(void *arg, int status, struct rw_bytes body, const struct rw_error *err);
 
 RW_NODISCARD int rw_http_client_open(uv_loop_t *loop, struct rw_http_client **ret_client, struct rw_error *err);
-RW_NODISCARD int rw_http_client_call(struct rw_http_client *client, const struct rw_http_call_options *options,
-                                     rw_http_called done, void *arg, struct rw_http_call **ret_call, struct rw_error *err);
-void rw_http_call_cancel(struct rw_http_call *call); /* done is not called any more */
+RW_NODISCARD int rw_http_client_call(struct rw_http_client *client, const struct rw_http_call_options *options, rw_http_called done,
+                                     void *arg, struct rw_http_call **ret_call, struct rw_error *err);
+void rw_http_call_cancel(struct rw_http_call *call);      /* done is not called any more */
 void rw_http_client_close(struct rw_http_client *client); /* calls under way end without done */
 
 #endif

@@ -28,7 +28,7 @@ struct rw_http_server_options {
     const struct rw_config_http *config; /* borrowed until stop */
     const struct rw_http_route *routes;  /* static */
     size_t n_routes;
-    void *ctx; /* given to handlers */
+    void *ctx;                  /* given to handlers */
     struct rw_metrics *metrics; /* requests by route and status, durations, connections */
     const char *bearer_token;   /* borrowed; NULL: none asked. When set every route but /healthz, /readyz, /metrics wants it */
 };
@@ -54,7 +54,7 @@ void rw_http_set_header(struct rw_http_request *request, const char *name, const
 
 /* Each answers the request and gives it up; any thread, exactly one of them exactly once. */
 void rw_http_reply(struct rw_http_request *request, int status, const char *content_type, struct rw_bytes body); /* copies */
-void rw_http_reply_json(struct rw_http_request *request, int status, cJSON *json); /* takes json */
+void rw_http_reply_json(struct rw_http_request *request, int status, cJSON *json);                               /* takes json */
 void rw_http_reply_error(struct rw_http_request *request, const struct rw_error *err, const struct rw_field_errors *fields);
 
 #endif

@@ -12,7 +12,7 @@
 enum {
     RW_JOB_FILES_MAX = 256,
     RW_JOB_FILE_NAME_BYTES_MAX = 255,
-    RW_JOB_ARGS_MAX = 1024,     /* elements of one argv or one environment */
+    RW_JOB_ARGS_MAX = 1024,            /* elements of one argv or one environment */
     RW_JOB_ARG_BYTES_MAX = 131072 - 1, /* the kernel's MAX_ARG_STRLEN, less the NUL */
     RW_JOB_BYTES_MAX = 16 * 1024 * 1024,
 };
@@ -29,8 +29,7 @@ struct rw_limits { /* all of one stage (compile or run); 0 is never "unlimited",
 };
 
 /* Table of the limit fields: RW_LIMIT(field, "name"); used by the job, language.yaml and the request alike. */
-#define RW_LIMITS(X)                                                                                       \
-    X(cpu_ms) X(wall_ms) X(memory_bytes) X(processes) X(output_bytes) X(file_bytes) X(disk_bytes) X(open_files)
+#define RW_LIMITS(X) X(cpu_ms) X(wall_ms) X(memory_bytes) X(processes) X(output_bytes) X(file_bytes) X(disk_bytes) X(open_files)
 
 struct rw_job_file {
     char *name; /* relative path inside the work folder: '/'-separated, no empty, "." or ".." part, no NUL, UTF-8 */

@@ -26,7 +26,7 @@ char *rw_json_print(const cJSON *json, size_t *ret_len);
 void rw_json_add_text(cJSON *object, const char *key, struct rw_bytes text);
 /* Add bytes as text when they are valid UTF-8, else as base64 with "<key>_encoding": "base64" beside it. */
 void rw_json_add_bytes(cJSON *object, const char *key, struct rw_bytes bytes);
-void rw_json_add_int(cJSON *object, const char *key, int64_t value); /* exact for the whole range */
+void rw_json_add_int(cJSON *object, const char *key, int64_t value);       /* exact for the whole range */
 void rw_json_add_string(cJSON *object, const char *key, const char *text); /* NULL becomes null */
 
 /* One field at fault, for a problem document. */
@@ -53,7 +53,7 @@ struct rw_json_field {
     bool is_required;
     double min; /* INT: value; STRING: bytes; ARRAY and OBJECT: members */
     double max;
-    size_t offset; /* STRING: const char *, INT: int64_t, BOOL: bool, ARRAY and OBJECT: const cJSON *; all borrowed */
+    size_t offset;         /* STRING: const char *, INT: int64_t, BOOL: bool, ARRAY and OBJECT: const cJSON *; all borrowed */
     size_t offset_present; /* of a bool set to true when the member is there; SIZE_MAX for none */
 };
 

@@ -12,9 +12,9 @@ enum { RW_LANGUAGES_MAX = 64, RW_LANGUAGE_ID_BYTES_MAX = 32 };
 /* argv templates: an element that is exactly "{sources}", "{options}" or "{args}" expands to zero or more elements; "{entry}" and
  * "{entry_stem}" (entry without its extension) are replaced inside any element. */
 struct rw_language_version {
-    char *version;       /* "3.11.2" */
-    bool is_default;     /* exactly one a language */
-    char **probe;        /* argv that prints the version; probe[0] must exist for the version to be offered */
+    char *version;   /* "3.11.2" */
+    bool is_default; /* exactly one a language */
+    char **probe;    /* argv that prints the version; probe[0] must exist for the version to be offered */
     unsigned n_probe;
     char **compile_argv; /* NULL: interpreted */
     unsigned n_compile_argv;
@@ -54,7 +54,7 @@ void rw_catalogue_free(struct rw_catalogue *catalogue);
 RW_DEFINE_AUTO(struct rw_catalogue *, rw_catalogue_free);
 
 size_t rw_catalogue_count(const struct rw_catalogue *catalogue);
-const struct rw_language *rw_catalogue_at(const struct rw_catalogue *catalogue, size_t index); /* sorted by id */
+const struct rw_language *rw_catalogue_at(const struct rw_catalogue *catalogue, size_t index);              /* sorted by id */
 const struct rw_language *rw_catalogue_find(const struct rw_catalogue *catalogue, const char *id_or_alias); /* NULL: unknown */
 /* wanted NULL or "": the default; "3" matches 3.11.2 but not 30.1; the newest match wins. NULL when none matches. */
 const struct rw_language_version *rw_language_version_find(const struct rw_language *language, const char *wanted);

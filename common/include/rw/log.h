@@ -27,23 +27,21 @@ struct rw_log_field {
     } value;
 };
 
-#define RW_LOG_STR(k, v) ((struct rw_log_field){.key = (k), .kind = _RW_LOG_STR, .value.text = (v)})
-#define RW_LOG_INT(k, v) ((struct rw_log_field){.key = (k), .kind = _RW_LOG_INT, .value.integer = (int64_t)(v)})
+#define RW_LOG_STR(k, v)   ((struct rw_log_field){.key = (k), .kind = _RW_LOG_STR, .value.text = (v)})
+#define RW_LOG_INT(k, v)   ((struct rw_log_field){.key = (k), .kind = _RW_LOG_INT, .value.integer = (int64_t)(v)})
 #define RW_LOG_FLOAT(k, v) ((struct rw_log_field){.key = (k), .kind = _RW_LOG_FLOAT, .value.real = (v)})
-#define RW_LOG_BOOL(k, v) ((struct rw_log_field){.key = (k), .kind = _RW_LOG_BOOL, .value.flag = (v)})
+#define RW_LOG_BOOL(k, v)  ((struct rw_log_field){.key = (k), .kind = _RW_LOG_BOOL, .value.flag = (v)})
 
 /* daemon: static string put on every line ("scheduler"). */
 void rw_log_setup(const char *daemon, enum rw_log_level level_min);
 /* "debug", "info", "warning", "error"; INVALID otherwise. */
 RW_NODISCARD int rw_log_level_parse(const char *text, enum rw_log_level *ret_level, struct rw_error *err);
 
-#define rw_log(level, message, ...)                                                                        \
-    rw_log_write((level), (message),                                                                       \
-                 (const struct rw_log_field[]){__VA_ARGS__ __VA_OPT__(, ){.kind = _RW_LOG_END}})
+#define rw_log(level, message, ...)                                                                                                \
+    rw_log_write((level), (message), (const struct rw_log_field[]){__VA_ARGS__ __VA_OPT__(, ){.kind = _RW_LOG_END}})
 /* An error's code, message and errno as fields, with further fields behind. */
-#define rw_log_error(level, message, err, ...)                                                             \
-    rw_log_write_error((level), (message), (err),                                                          \
-                       (const struct rw_log_field[]){__VA_ARGS__ __VA_OPT__(, ){.kind = _RW_LOG_END}})
+#define rw_log_error(level, message, err, ...)                                                                                     \
+    rw_log_write_error((level), (message), (err), (const struct rw_log_field[]){__VA_ARGS__ __VA_OPT__(, ){.kind = _RW_LOG_END}})
 
 void rw_log_write(enum rw_log_level level, const char *message, const struct rw_log_field *fields);
 void rw_log_write_error(enum rw_log_level level, const char *message, const struct rw_error *err,

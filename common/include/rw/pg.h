@@ -25,9 +25,9 @@ struct rw_pg_statement {
 };
 
 struct rw_pg_options {
-    const struct rw_config_database *config; /* borrowed until close */
-    const char *password;                    /* borrowed until close */
-    const char *application_name;            /* static; shown in pg_stat_activity */
+    const struct rw_config_database *config;  /* borrowed until close */
+    const char *password;                     /* borrowed until close */
+    const char *application_name;             /* static; shown in pg_stat_activity */
     const struct rw_pg_statement *statements; /* static */
     size_t n_statements;
     size_t queue_max;
@@ -46,7 +46,7 @@ struct rw_pg_params { /* fill with the functions below, in the order of $1, $2, 
 };
 
 void rw_pg_param_null(struct rw_pg_params *params);
-void rw_pg_param_text(struct rw_pg_params *params, const char *text); /* NULL gives NULL */
+void rw_pg_param_text(struct rw_pg_params *params, const char *text);       /* NULL gives NULL */
 void rw_pg_param_bytes(struct rw_pg_params *params, struct rw_bytes bytes); /* bytea */
 void rw_pg_param_int4(struct rw_pg_params *params, int32_t value);
 void rw_pg_param_int8(struct rw_pg_params *params, int64_t value);

@@ -62,7 +62,7 @@ struct rw_run_result {
     bool has_compile;
     struct rw_usage compile;
     struct rw_usage run;
-    uint64_t run_started_after_us; /* from job received to the run stage's exec; 0 when it never started */
+    uint64_t run_started_after_us;    /* from job received to the run stage's exec; 0 when it never started */
     char reason[RW_REASON_BYTES_MAX]; /* one line for people: "compiler killed: wall time", "" when there is nothing to say */
 };
 
@@ -94,7 +94,7 @@ void rw_proof_make(const uint8_t secret[static RW_POD_SECRET_BYTES], enum rw_rol
                    const struct rw_uuid *lease_id, uint8_t out[static RW_PROOF_BYTES]);
 /* Compared in constant time. */
 bool rw_proof_check(const uint8_t secret[static RW_POD_SECRET_BYTES], enum rw_role role,
-                    const uint8_t scheduler_nonce[static RW_NONCE_BYTES],
-                    const uint8_t runner_nonce[static RW_NONCE_BYTES], const struct rw_uuid *lease_id, struct rw_bytes proof);
+                    const uint8_t scheduler_nonce[static RW_NONCE_BYTES], const uint8_t runner_nonce[static RW_NONCE_BYTES],
+                    const struct rw_uuid *lease_id, struct rw_bytes proof);
 
 #endif
