@@ -59,8 +59,3 @@ def render_catalogue(target: Path, overrides: "Dict[str, dict] | None" = None) -
         folder = private_dir(target / name)
         (folder / "language.yaml").write_text(yaml.safe_dump(language, sort_keys=False, allow_unicode=True), encoding="utf-8")
     return languages
-
-
-def cases(language: str) -> List[Path]:
-    """The folders of a language's cases."""
-    return sorted(path.parent for path in (repository_root() / "runner-images" / language / "cases").glob("*/case.yaml"))

@@ -1,0 +1,1 @@
+"""What ./dev does once the Debian packages are there."""

@@ -1,0 +1,103 @@
+"""`./dev test`: the suites by name. Each ends with the summary lines of ctest or pytest."""
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Callable, Dict, List, Sequence
+
+from stack import repository_root
+
+from . import build, userns
+from .say import Failure, say
+
+SANITIZERS = ("asan", "tsan")
+FUZZ_SECONDS = 60
+TSAN_RANDOM_BITS_MAX = 28  # with more, the thread sanitizer of gcc 12 dies with "unexpected memory mapping"
+
+
+def default_preset() -> str:
+    return os.environ.get("RUNWAVE_PRESET") or "debug"
+
+
+def _prefix(preset: str) -> List[str]:
+    """TSan does not bear the address layout of newer kernels; without randomising it is always the one it knows."""
+    bits = int(Path("/proc/sys/vm/mmap_rnd_bits").read_text(encoding="ascii"))
+    return ["setarch", "-R"] if preset == "tsan" and bits > TSAN_RANDOM_BITS_MAX else []
+
+
+def _run(argv: Sequence[str], preset: str) -> bool:
+    say(f"running ({preset}): {' '.join(argv)}")
+    env = {**os.environ, "RUNWAVE_PRESET": preset, "PYTHONDONTWRITEBYTECODE": "1"}
+    return subprocess.run([*_prefix(preset), *argv], cwd=repository_root(), env=env, check=False).returncode == 0
+
+
+def unit(preset: str, _extra: Sequence[str]) -> bool:
+    return _run(["ctest", "--preset", preset], preset)
+
+
+def integration(preset: str, extra: Sequence[str]) -> bool:
+    if problem := userns.problem():
+        raise Failure(problem)
+    return _run([sys.executable, "-m", "pytest", "tests/integration", *extra], preset)
+
+
+def load(preset: str, _extra: Sequence[str]) -> bool:
+    scripts = sorted((repository_root() / "tests" / "load").glob("load_*.py"))
+    return all([_run([sys.executable, str(script)], preset) for script in scripts])
+
+
+def fuzz(_preset: str, extra: Sequence[str]) -> bool:
+    """Every target for an equal share of the time, from a copy of its corpus."""
+    folder = build.preset("fuzz")
+    targets = sorted(path for path in (folder / "tests").rglob("fuzz_*") if path.is_file() and os.access(path, os.X_OK))
+    if not targets:
+        raise Failure("no fuzz targets were built")
+    seconds = max(1, int(extra[0] if extra else FUZZ_SECONDS) // len(targets))
+    all_right = True
+    for target in targets:
+        name = target.name.removeprefix("fuzz_")
+        corpus = repository_root() / "tests" / "fuzz" / "corpus" / name
+        grown = folder / "corpus" / name
+        grown.mkdir(parents=True, exist_ok=True)
+        argv = [str(target), f"-max_total_time={seconds}", "-print_final_stats=0", "-verbosity=0", f"-artifact_prefix={grown.parent}/"]
+        argv += [str(grown)] + ([str(corpus)] if corpus.is_dir() else [])
+        all_right = _run(argv, "fuzz") and all_right
+    say(f"fuzzed {len(targets)} targets for {seconds} s each: {'nothing found' if all_right else 'FOUND SOMETHING'}")
+    return all_right
+
+
+SUITES: Dict[str, Callable[[str, Sequence[str]], bool]] = {"unit": unit, "integration": integration, "load": load, "fuzz": fuzz}
+
+
+def plan(names: Sequence[str]) -> "List[tuple[str, str]]":
+    """(suite, preset) in order."""
+    steps = []
+    for name in names or ("unit", "integration"):
+        if name == "sanitizers":
+            steps += [(suite, preset) for preset in SANITIZERS for suite in ("unit", "integration")]
+        elif name in SANITIZERS:
+            steps += [(suite, name) for suite in ("unit", "integration")]
+        elif name in SUITES:
+            steps.append((name, default_preset() if name != "load" else os.environ.get("RUNWAVE_PRESET") or "release"))
+        else:
+            raise Failure(f"no suite '{name}'; there are: {', '.join(SUITES)}, sanitizers, {', '.join(SANITIZERS)}")
+    return steps
+
+
+def run(options: argparse.Namespace) -> int:
+    steps = plan(options.suites)
+    built: Dict[str, Path] = {}
+    failed = []
+    for suite, preset in steps:
+        if suite != "fuzz" and preset not in built:
+            built[preset] = build.preset(preset, ["-DBUILD_TESTING=ON"])
+        started = time.monotonic()
+        if not SUITES[suite](preset, options.extra):
+            failed.append(f"{suite} ({preset})")
+        say(f"{suite} ({preset}) took {time.monotonic() - started:.0f} s")
+    if failed:
+        say("FAILED: " + ", ".join(failed))
+    return 1 if failed else 0
