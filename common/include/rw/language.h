@@ -10,7 +10,8 @@
 enum { RW_LANGUAGES_MAX = 64, RW_LANGUAGE_ID_BYTES_MAX = 32 };
 
 /* argv templates: an element that is exactly "{sources}", "{options}" or "{args}" expands to zero or more elements; "{entry}" and
- * "{entry_stem}" (entry without its extension) are replaced inside any element. */
+ * "{entry_stem}" (entry without its extension) are replaced inside any element, and so is "{memory_bytes}" (the stage's memory limit, for
+ * runtimes that size their heap by what they take for the machine's memory). */
 struct rw_language_version {
     char *version;   /* "3.11.2" */
     bool is_default; /* exactly one a language */
@@ -68,6 +69,7 @@ struct rw_argv_inputs {
     size_t n_options;
     const char *const *args;
     size_t n_args;
+    uint64_t memory_bytes; /* the stage's limit */
 };
 
 /* Expand a template into a NULL-terminated argv owned by the caller (free with rw_strv_free). TOO_LARGE past RW_JOB_ARGS_MAX. */
