@@ -73,12 +73,16 @@ struct rw_pg;
 
 /* Called exactly once a statement. result: borrowed, NULL when err is given. err: NULL on success; UNAVAILABLE (connection lost,
  * outcome unknown), TIMEOUT (never sent), OVERLOADED (queue full), CANCELLED (closing), CONFLICT (unique violation),
- * INTERNAL (the server refused the statement). */
+ * INTERNAL (the server refused the statement). UNAVAILABLE is also what the server rolled back for a passing reason (deadlock,
+ * statement_timeout, shutdown, read-only standby). Never called from inside rw_pg_exec, except CANCELLED after rw_pg_close. It may
+ * call rw_pg_exec and rw_pg_close. */
 typedef void (*rw_pg_done)(void *arg, const PGresult *result, const struct rw_error *err);
 
 /* Starts connecting and returns at once. */
 RW_NODISCARD int rw_pg_open(uv_loop_t *loop, const struct rw_pg_options *options, struct rw_pg **ret_pg, struct rw_error *err);
 bool rw_pg_is_connected(const struct rw_pg *pg);
+/* Why the newest connection could not be made or broke, one line without secrets; "" when none has. Borrowed until the next turn. */
+const char *rw_pg_last_error(const struct rw_pg *pg);
 /* statement: index into the table. timeout_ms: how long it may wait to be sent, and then to be answered. */
 void rw_pg_exec(struct rw_pg *pg, size_t statement, const struct rw_pg_params *params, uint32_t timeout_ms, rw_pg_done done,
                 void *arg);
