@@ -242,10 +242,20 @@ static int languages(struct session *session, struct rw_error *err)
 
 static int health(struct session *session, struct rw_error *err)
 {
-    if (transport_call(session->transport, "/readyz", NULL, ANSWER_TIMEOUT_MS, &session->reply, err) < 0) {
+    if (transport_call(session->transport, "/readyz", NULL, ANSWER_TIMEOUT_MS, &session->reply, err) < 0 ||
+        parse_answer(session, err) < 0) {
         return -1;
     }
-    print_json(session);
+    if (session->options->is_json) {
+        print_json(session);
+    } else {
+        const cJSON *condition = NULL;
+        fprintf(session->out, "%s\n", text_of(session->json, "status"));
+        cJSON_ArrayForEach(condition, cJSON_GetObjectItemCaseSensitive(session->json, "lacking"))
+        {
+            fprintf(session->out, "lacking: %s %s\n", text_of(condition, "name"), text_of(condition, "detail"));
+        }
+    }
     return session->reply.status == 200 ? CLI_EXIT_OK : rw_err_exit_code(RW_ERR_UNAVAILABLE);
 }
 
