@@ -1,4 +1,4 @@
-/* Hexadecimal digits, shared by UUIDs and trace contexts. */
+/* Hexadecimal digits, shared by UUIDs, trace contexts and percent-encoding. */
 #ifndef RW_SRC_HEX_H
 #define RW_SRC_HEX_H
 

@@ -14,6 +14,8 @@
 
 #include <rw/clock.h>
 
+#include "hex.h"
+
 /* ---- connections and deadlines ---- */
 
 void http_on_connection(void *cls, struct MHD_Connection *mhd, void **state, enum MHD_ConnectionNotificationCode code)
@@ -68,13 +70,6 @@ void *http_on_target(void *cls, const char *target, struct MHD_Connection *mhd)
     return request;
 }
 
-static int hex_digit(char c)
-{
-    static const char digits[] = "0123456789abcdef";
-    const char *found = c ? strchr(digits, c | 0x20) : NULL;
-    return found ? (int)(found - digits) : -1;
-}
-
 /* The target as sent, before anything is decoded: origin form, visible ASCII, and no encoded control character anywhere nor an encoded
  * slash in the path (decoded as C strings, a NUL would cut them). */
 static int check_target(const char *target, struct rw_error *err)
@@ -92,8 +87,8 @@ static int check_target(const char *target, struct rw_error *err)
         if (*at != '%') {
             continue;
         }
-        int high = hex_digit(at[1]);
-        int low = high < 0 ? -1 : hex_digit(at[2]);
+        int high = rw_hex_value(at[1]);
+        int low = high < 0 ? -1 : rw_hex_value(at[2]);
         if (low < 0) {
             return rw_fail(err, INVALID, "the request target holds a malformed percent-encoding");
         }
