@@ -8,7 +8,7 @@
 #include <rw/bytes.h>
 
 enum { PG_EPOCH_S = 946684800 }; /* 2000-01-01 in Unix time */
-enum { UUID_OID = 2950 };
+enum { INT8_OID = 20, UUID_OID = 2950 };
 
 /* ---- parameters ---- */
 
@@ -93,27 +93,44 @@ void rw_pg_param_timestamp(struct rw_pg_params *params, int64_t realtime_us)
     rw_pg_param_int8(params, realtime_us - (int64_t)PG_EPOCH_S * 1000000);
 }
 
-int rw_pg_param_uuid_array(struct rw_pg_params *params, const struct rw_uuid *uuids, size_t n, struct rw_buffer *buffer,
-                           struct rw_error *err)
+/* An array of one dimension without NULLs, of n elements of one length whose bytes follow each other in network order. */
+static int param_array(struct rw_pg_params *params, uint32_t element_oid, const void *elements, size_t element_len, size_t n,
+                       struct rw_buffer *buffer, struct rw_error *err)
 {
     rw_buffer_clear(buffer);
     if (n > INT32_MAX) {
-        return rw_fail(err, TOO_LARGE, "array of %zu ids", n);
+        return rw_fail(err, TOO_LARGE, "array of %zu elements", n);
     }
     /* Dimensions, whether there are NULLs, element type; then, unless it is empty, length and lower bound. */
-    const uint32_t header[] = {htobe32(n > 0 ? 1 : 0), 0, htobe32(UUID_OID), htobe32((uint32_t)n), htobe32(1)};
+    const uint32_t header[] = {htobe32(n > 0 ? 1 : 0), 0, htobe32(element_oid), htobe32((uint32_t)n), htobe32(1)};
     if (rw_buffer_append(buffer, header, n > 0 ? sizeof(header) : 3 * sizeof(header[0]), err) != 0) {
         return -1;
     }
-    const uint32_t element_len = htobe32(sizeof(uuids->bytes));
+    const uint32_t wire_len = htobe32((uint32_t)element_len);
     for (size_t i = 0; i < n; i++) {
-        if (rw_buffer_append(buffer, &element_len, sizeof(element_len), err) != 0 ||
-            rw_buffer_append(buffer, uuids[i].bytes, sizeof(uuids[i].bytes), err) != 0) {
+        if (rw_buffer_append(buffer, &wire_len, sizeof(wire_len), err) != 0 ||
+            rw_buffer_append(buffer, (const uint8_t *)elements + i * element_len, element_len, err) != 0) {
             return -1;
         }
     }
     rw_pg_param_bytes(params, rw_buffer_view(buffer));
     return 0;
+}
+
+int rw_pg_param_uuid_array(struct rw_pg_params *params, const struct rw_uuid *uuids, size_t n, struct rw_buffer *buffer,
+                           struct rw_error *err)
+{
+    return param_array(params, UUID_OID, uuids, sizeof(*uuids), n, buffer, err);
+}
+
+int rw_pg_param_int8_array(struct rw_pg_params *params, const int64_t *values, size_t n, struct rw_buffer *buffer,
+                           struct rw_error *err)
+{
+    RW_AUTO_FREE uint64_t *wire = rw_xcalloc(n + 1, sizeof(*wire));
+    for (size_t i = 0; i < n; i++) {
+        wire[i] = htobe64((uint64_t)values[i]);
+    }
+    return param_array(params, INT8_OID, wire, sizeof(*wire), n, buffer, err);
 }
 
 struct pg_params_copy *pg_params_copy(const struct rw_pg_params *params)

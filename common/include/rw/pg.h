@@ -56,6 +56,9 @@ void rw_pg_param_timestamp(struct rw_pg_params *params, int64_t realtime_us); /*
 /* uuid[] of n elements into *buffer, which must live until rw_pg_exec returns. */
 RW_NODISCARD int rw_pg_param_uuid_array(struct rw_pg_params *params, const struct rw_uuid *uuids, size_t n,
                                         struct rw_buffer *buffer, struct rw_error *err);
+/* int8[], likewise. */
+RW_NODISCARD int rw_pg_param_int8_array(struct rw_pg_params *params, const int64_t *values, size_t n, struct rw_buffer *buffer,
+                                        struct rw_error *err);
 
 /* Binary getters; the column must have the type. */
 bool rw_pg_is_null(const PGresult *result, int row, int column);
