@@ -1,0 +1,4 @@
+for ((i = 0; i < 256; i++)); do
+    # shellcheck disable=SC2059
+    printf "\\x$(printf %x "$i")"
+done

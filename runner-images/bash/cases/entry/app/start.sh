@@ -1,0 +1,2 @@
+source app/greeting.sh
+echo "$greeting $0"

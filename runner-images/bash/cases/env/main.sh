@@ -1,0 +1,6 @@
+echo "$GREETING"
+if env | grep -q RUNWAVE; then
+    echo found
+else
+    echo "[]"
+fi

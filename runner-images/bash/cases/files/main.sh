@@ -1,0 +1,3 @@
+source tools/sums.sh
+
+echo "$(<data/words.txt) $(add 40 2)"

@@ -1,0 +1,2 @@
+echo "to the first"
+echo "to the second" >&2

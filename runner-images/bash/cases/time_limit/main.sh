@@ -1,0 +1,4 @@
+echo begun
+while :; do
+    :
+done

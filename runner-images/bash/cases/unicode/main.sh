@@ -1,0 +1,1 @@
+echo "příliš žluťoučký kůň · 你好 · 🐍"

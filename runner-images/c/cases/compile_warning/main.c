@@ -1,0 +1,5 @@
+int main(void)
+{
+    int forgotten;
+    return 0;
+}

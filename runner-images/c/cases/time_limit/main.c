@@ -1,0 +1,9 @@
+#include <stdio.h>
+
+int main(void)
+{
+    puts("begun");
+    fflush(stdout);
+    for (volatile unsigned long i = 0;; i++) {
+    }
+}

@@ -1,0 +1,9 @@
+#include <stdio.h>
+#include <unistd.h>
+
+int main(void)
+{
+    puts("begun");
+    fflush(stdout);
+    sleep(3600);
+}

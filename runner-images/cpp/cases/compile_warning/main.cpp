@@ -1,0 +1,5 @@
+int main()
+{
+    int forgotten;
+    return 0;
+}

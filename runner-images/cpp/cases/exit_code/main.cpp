@@ -1,0 +1,7 @@
+#include <iostream>
+
+int main()
+{
+    std::cout << "before the end" << std::endl;
+    return 7;
+}

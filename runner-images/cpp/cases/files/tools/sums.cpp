@@ -1,0 +1,6 @@
+#include "sums.hpp"
+
+int add(int a, int b)
+{
+    return a + b;
+}

@@ -1,0 +1,6 @@
+#include <iostream>
+
+int main()
+{
+    std::cout << "příliš žluťoučký kůň · 你好 · 🐍\n";
+}

@@ -1,0 +1,5 @@
+package app;
+
+class Greeting {
+    static final String TEXT = "started as";
+}

@@ -1,0 +1,1 @@
+exports.text = "started as main:";

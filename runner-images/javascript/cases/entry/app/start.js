@@ -1,0 +1,1 @@
+console.log(require("./greeting.js").text, require.main === module);

@@ -1,0 +1,1 @@
+process.stdout.write(("x".repeat(99) + "\n").repeat(10000));

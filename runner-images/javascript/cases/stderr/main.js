@@ -1,0 +1,2 @@
+console.log("to the first");
+console.error("to the second");

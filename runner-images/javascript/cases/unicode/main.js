@@ -1,0 +1,1 @@
+console.log("příliš žluťoučký kůň · 你好 · 🐍");

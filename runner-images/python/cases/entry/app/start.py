@@ -1,0 +1,3 @@
+import greeting
+
+print(greeting.TEXT, __name__)

@@ -1,0 +1,4 @@
+import os
+
+print(os.environ["GREETING"])
+print(sorted(name for name in os.environ if "RUNWAVE" in name))

@@ -1,0 +1,4 @@
+import sys
+
+print("before the end")
+sys.exit(7)

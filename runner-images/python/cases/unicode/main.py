@@ -1,0 +1,1 @@
+print("příliš žluťoučký kůň · 你好 · 🐍")
