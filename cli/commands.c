@@ -275,7 +275,9 @@ int commands_run(const struct cli_options *options, FILE *out, FILE *log)
     };
     rw_buffer_init(&session.reply.body, ANSWER_BYTES_MAX);
     struct rw_error err = {0};
-    int status = transport_open(options->server, &session.transport, &err) < 0 ? -1 : commands[options->command](&session, &err);
+    int status = transport_open(options->server, options->token, &session.transport, &err) < 0
+                     ? -1
+                     : commands[options->command](&session, &err);
     transport_close(session.transport);
     cJSON_Delete(session.json);
     rw_buffer_done(&session.reply.body);

@@ -191,11 +191,17 @@ static int find_command(const char *name, enum cli_command *ret_command, struct 
     return rw_fail(err, INVALID, "no such command '%s'; `runwave help` lists them", name);
 }
 
+static const char *from_environment(const char *name, const char *otherwise)
+{
+    const char *value = getenv(name);
+    return value && value[0] != '\0' ? value : otherwise;
+}
+
 int options_parse(int argc, char **argv, struct cli_options *ret_options, struct rw_error *err)
 {
     memset(ret_options, 0, sizeof(*ret_options));
-    const char *from_environment = getenv("RUNWAVE_SERVER");
-    ret_options->server = from_environment && from_environment[0] != '\0' ? from_environment : DEFAULT_SERVER;
+    ret_options->server = from_environment("RUNWAVE_SERVER", DEFAULT_SERVER);
+    ret_options->token = from_environment("RUNWAVE_TOKEN", NULL);
     if (argc < 2) {
         return rw_fail(err, INVALID, "a command is missing; `runwave help` lists them");
     }
@@ -238,5 +244,6 @@ void options_help(FILE *out)
             }
         }
     }
-    fprintf(out, "\nThe exit status tells the verdict; docs/cli.md has the table.\n");
+    fprintf(out, "\nA server that asks for a token gets the one in $RUNWAVE_TOKEN.\n");
+    fprintf(out, "The exit status tells the verdict; docs/cli.md has the table.\n");
 }

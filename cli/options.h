@@ -23,6 +23,7 @@ struct cli_options { /* texts are borrowed from argv and the environment */
     bool is_version; /* the program's own version was asked for */
     bool is_json;
     const char *server;
+    const char *token; /* NULL: none */
     uint32_t wait_s;
     const char *language;
     const char *version;

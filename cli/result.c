@@ -112,7 +112,7 @@ static void print_numbers(const cJSON *result, FILE *log)
 
 static void print_verdict(const cJSON *result, FILE *log)
 {
-    static const char *const truncated_keys[] = {"stdout_truncated", "stderr_truncated", "compile_truncated"};
+    static const char *const truncated_keys[] = {"stdout_truncated", "stderr_truncated", "compile_output_truncated"};
     const char *verdict = text_of(result, "verdict");
     fprintf(log, "runwave: %s", verdict[0] != '\0' ? verdict : text_of(result, "status"));
     print_numbers(result, log);

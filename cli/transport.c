@@ -29,7 +29,16 @@ static size_t take_body(char *data, size_t size, size_t count, void *arg)
     return size * count;
 }
 
-int transport_open(const char *server, struct transport **ret_transport, struct rw_error *err)
+static void add_header(struct transport *transport, const char *header)
+{
+    struct curl_slist *headers = curl_slist_append(transport->headers, header);
+    if (!headers) {
+        abort(); /* out of memory, as in rw_xmalloc */
+    }
+    transport->headers = headers;
+}
+
+int transport_open(const char *server, const char *token, struct transport **ret_transport, struct rw_error *err)
 {
     bool is_unix = strncmp(server, UNIX_PREFIX, strlen(UNIX_PREFIX)) == 0;
     if (!is_unix && strncmp(server, "http://", 7) != 0 && strncmp(server, "https://", 8) != 0) {
@@ -42,10 +51,14 @@ int transport_open(const char *server, struct transport **ret_transport, struct 
     while (len > 0 && transport->base_url[len - 1] == '/') {
         transport->base_url[--len] = '\0';
     }
-    transport->headers = curl_slist_append(NULL, "Content-Type: application/json");
     transport->curl = curl_easy_init();
-    if (!transport->curl || !transport->headers) {
+    if (!transport->curl) {
         return rw_fail(err, INTERNAL, "libcurl could not be started");
+    }
+    add_header(transport, "Content-Type: application/json");
+    if (token) {
+        RW_AUTO_FREE char *header = rw_xasprintf("Authorization: Bearer %s", token);
+        add_header(transport, header);
     }
     *ret_transport = rw_take(transport);
     return 0;
@@ -104,8 +117,8 @@ int transport_call(struct transport *transport, const char *path, const char *bo
     curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, detail);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_body);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, &sink);
+    curl_easy_setopt(curl, CURLOPT_HTTPHEADER, transport->headers);
     if (body) {
-        curl_easy_setopt(curl, CURLOPT_HTTPHEADER, transport->headers);
         curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)strlen(body));
         curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body);
     }
