@@ -26,7 +26,8 @@ struct rw_amqp_options {
     const struct rw_config_broker *config; /* borrowed until stop */
     const char *password;                  /* borrowed until stop */
     const char *connection_name;           /* static; shown in the broker's list */
-    const char *const *languages; /* ids whose queues are declared (quorum, dead letters to RW_EXCHANGE_DEAD at-least-once) */
+    const char *const *languages; /* ids whose queues are declared (quorum, dead letters to RW_EXCHANGE_DEAD at-least-once);
+                                     borrowed until stop */
     size_t n_languages;
     struct rw_metrics *metrics;
 };
@@ -60,7 +61,10 @@ RW_NODISCARD int rw_amqp_publisher_start(const struct rw_amqp_options *options, 
  * can hear, or a task that the sweep will publish: nothing is kept in memory for a broker that is away). done may be NULL. */
 RW_NODISCARD int rw_amqp_publish(struct rw_amqp_publisher *publisher, const struct rw_amqp_message *message, rw_amqp_published done,
                                  void *arg, struct rw_error *err);
+/* false also while the broker takes no messages (memory or disk alarm). */
 bool rw_amqp_publisher_is_connected(const struct rw_amqp_publisher *publisher);
+/* Why the newest connection could not be made or broke, one line without secrets; "" when none has. Any thread. */
+void rw_amqp_publisher_last_error(struct rw_amqp_publisher *publisher, char out[static RW_ERROR_MESSAGE_BYTES]);
 /* Sends what waits and reads the confirms for at most drain_ms, then closes and joins the thread. */
 void rw_amqp_publisher_stop(struct rw_amqp_publisher *publisher, uint32_t drain_ms);
 
@@ -99,9 +103,11 @@ RW_NODISCARD int rw_amqp_consumer_start(const struct rw_amqp_options *options, c
 /* Any thread. */
 void rw_amqp_settle(struct rw_amqp_consumer *consumer, size_t subscription, uint64_t generation, uint64_t tag,
                     enum rw_settlement settlement);
-/* Any thread: stop taking new deliveries (basic.cancel); settling goes on. For draining. */
+/* Any thread: stop taking new deliveries from named queues (basic.cancel; what is on its way is given back); settling goes on, and so
+ * do exclusive queues. For draining. */
 void rw_amqp_consumer_cancel(struct rw_amqp_consumer *consumer);
 bool rw_amqp_consumer_is_connected(const struct rw_amqp_consumer *consumer);
+void rw_amqp_consumer_last_error(struct rw_amqp_consumer *consumer, char out[static RW_ERROR_MESSAGE_BYTES]); /* as above */
 /* Sends waiting settlements, closes, joins the thread. */
 void rw_amqp_consumer_stop(struct rw_amqp_consumer *consumer);
 
