@@ -20,7 +20,9 @@ struct rw_http_call_options {
 };
 
 /* Exactly once a call, unless it was cancelled. body borrowed. err: NULL when an answer of any status came; else UNAVAILABLE (could
- * not connect: the request was not sent), IO (broke in between: outcome unknown), TIMEOUT, TOO_LARGE. */
+ * not connect: the request was not sent), IO (broke in between: outcome unknown), TIMEOUT, TOO_LARGE. A request that goes out on a kept
+ * connection just closed by the server is sent a second time by libcurl: calls must be safe to repeat. done may make and cancel
+ * calls and close the client. */
 typedef void (*rw_http_called)(void *arg, int status, struct rw_bytes body, const struct rw_error *err);
 
 RW_NODISCARD int rw_http_client_open(uv_loop_t *loop, struct rw_http_client **ret_client, struct rw_error *err);
