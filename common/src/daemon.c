@@ -75,20 +75,10 @@ static void print_usage(FILE *out, const char *name)
                   name, name);
 }
 
-static void *cyaml_memory(void *ctx, void *ptr, size_t size)
-{
-    (void)ctx;
-    if (size == 0) {
-        free(ptr);
-        return NULL;
-    }
-    return rw_xrealloc(ptr, size);
-}
-
 /* Secrets never stand in a configuration, only the names of the files that hold them, so all of it can be shown. */
 static int print_config(const struct rw_daemon *daemon, void *config, struct rw_error *err)
 {
-    const cyaml_config_t yaml = {.mem_fn = cyaml_memory, .log_level = CYAML_LOG_ERROR, .flags = CYAML_CFG_STYLE_BLOCK};
+    const cyaml_config_t yaml = {.mem_fn = cyaml_mem, .log_level = CYAML_LOG_ERROR, .flags = CYAML_CFG_STYLE_BLOCK};
     RW_AUTO_FREE char *text = NULL;
     size_t len = 0;
     cyaml_err_t failed = cyaml_save_data(&text, &len, &yaml, daemon->schema, config, 0);
@@ -191,7 +181,7 @@ static int run_daemon(const struct rw_daemon *daemon, void *config, struct rw_er
     }
     run.loop.data = &run;
     if (watch_signals(&run, err) || daemon->start(&run.loop, config, &run.self, err)) {
-        return -1; /* the process ends: what start left half-made goes with it */
+        return -1;
     }
     rw_log(RW_LOG_INFO, "started", RW_LOG_STR("version", RUNWAVE_VERSION));
     while (!run.is_drained) {
@@ -238,7 +228,7 @@ static int run_mode(const struct rw_daemon *daemon, const struct arguments *argu
     int status = run_daemon(daemon, config, &err);
     if (status < 0) {
         rw_log_error(RW_LOG_ERROR, "cannot start", &err);
-        return rw_err_exit_code(err.code);
+        _exit(rw_err_exit_code(err.code)); /* threads of what start left half-made may still run on the configuration */
     }
     return status;
 }

@@ -1,0 +1,26 @@
+/* The api-server's configuration; api-server.yaml documents every key. */
+#ifndef API_CONFIG_H
+#define API_CONFIG_H
+
+#include <rw/config.h>
+
+struct api_config {
+    struct rw_config_log log;
+    struct rw_config_http http;
+    struct rw_config_database database;
+    struct rw_config_broker broker;
+    char *languages_dir;
+    char *token_file;
+    uint32_t drain_ms;
+    uint32_t backlog_max;
+    uint32_t body_bytes_max;
+    uint32_t wait_max_s;
+    uint32_t lost_after_ms;
+};
+
+extern const cyaml_schema_value_t api_config_schema;
+
+/* Fill in defaults and check ranges. CONFIG. */
+RW_NODISCARD int api_config_prepare(void *config, struct rw_error *err);
+
+#endif
