@@ -1,0 +1,150 @@
+/* How an attempt settles what became of it with the database: recorded, lost, returned, or found fenced. Every statement may be
+ * repeated, and is, until its outcome is known: a result at hand waits here for as long as the database is away. */
+#include "attempt_internal.h"
+
+#include <rw/clock.h>
+
+enum { RECORD_REFUSALS_MAX = 10 };
+
+void attempt_become_fenced(struct attempt *attempt)
+{
+    rw_counter_add(attempt->context->metrics->fenced, 1);
+    attempt_log(RW_LOG_WARNING, attempt, "fenced: the task is not this attempt's any more",
+                RW_LOG_STR("state", attempt_state_name(attempt->state)));
+    attempt_drop_pod(attempt, attempt->state == ATTEMPT_RUNNING ? LEASE_USED : LEASE_UNUSED);
+    attempt_end(attempt, true);
+}
+
+static void retry_change(struct attempt *attempt, uv_timer_cb again_by, const struct rw_error *err)
+{
+    rw_log_error(RW_LOG_WARNING, "the database did not settle it, trying again", err, RW_LOG_STR("task_id", attempt->task_id_text),
+                 RW_LOG_INT("attempt", attempt->number), RW_LOG_STR("trace_id", attempt->trace_id),
+                 RW_LOG_STR("state", attempt_state_name(attempt->state)));
+    attempt_again(attempt, again_by);
+}
+
+static void send_return(uv_timer_t *timer);
+static void send_loss(uv_timer_t *timer);
+static void send_record(uv_timer_t *timer);
+
+static void returned(void *arg, enum store_outcome outcome, const struct rw_error *err)
+{
+    struct attempt *attempt = arg;
+    if (outcome == STORE_UNSURE || outcome == STORE_REFUSED) {
+        retry_change(attempt, send_return, err);
+        return;
+    }
+    if (outcome == STORE_DONE) {
+        rw_counter_add(attempt->context->metrics->returned[attempt->language], 1);
+        attempt_log(RW_LOG_INFO, attempt, "task returned, its job was not sent");
+    }
+    attempt_end(attempt, outcome != STORE_CLOSING);
+}
+
+static void send_return(uv_timer_t *timer)
+{
+    struct attempt *attempt = timer->data;
+    store_return(attempt->context->store, &attempt->task_id, attempt->fence, attempt->return_delay_ms, returned, attempt);
+}
+
+void attempt_return(struct attempt *attempt, uint32_t delay_ms)
+{
+    (void)uv_timer_stop(&attempt->timer);
+    attempt_drop_pod(attempt, LEASE_UNUSED);
+    attempt_enter(attempt, ATTEMPT_RETURNING);
+    attempt->return_delay_ms = delay_ms;
+    rw_backoff_reset(&attempt->backoff);
+    send_return(&attempt->timer);
+}
+
+static void lost(void *arg, enum store_outcome outcome, const struct rw_error *err)
+{
+    struct attempt *attempt = arg;
+    if (outcome == STORE_UNSURE || outcome == STORE_REFUSED) {
+        retry_change(attempt, send_loss, err);
+        return;
+    }
+    if (outcome == STORE_FENCED) {
+        attempt_become_fenced(attempt);
+        return;
+    }
+    if (outcome != STORE_CLOSING) {
+        rw_counter_add(attempt->context->metrics->lost[attempt->language], 1);
+        attempt_log(RW_LOG_WARNING, attempt,
+                    outcome == STORE_DEAD ? "last attempt lost, task dead" : "attempt lost, task queued again",
+                    RW_LOG_STR("reason", attempt->loss));
+    }
+    if (outcome == STORE_DEAD) {
+        rw_counter_add(attempt->context->metrics->dead[attempt->language], 1);
+        events_final(attempt->context->events, RW_TASK_DEAD, &attempt->task_id);
+    }
+    attempt_end(attempt, outcome != STORE_CLOSING);
+}
+
+static void send_loss(uv_timer_t *timer)
+{
+    struct attempt *attempt = timer->data;
+    store_lose(attempt->context->store, &attempt->task_id, attempt->fence, attempt->loss, lost, attempt);
+}
+
+void attempt_lose(struct attempt *attempt)
+{
+    attempt_enter(attempt, ATTEMPT_LOSING);
+    attempt_forget_outputs(attempt);
+    rw_backoff_reset(&attempt->backoff);
+    send_loss(&attempt->timer);
+}
+
+static void recorded(void *arg, enum store_outcome outcome, const struct rw_error *err)
+{
+    struct attempt *attempt = arg;
+    switch (outcome) {
+    case STORE_DONE:
+        rw_counter_add(attempt->context->metrics->verdicts[attempt->language][attempt->result.verdict], 1);
+        attempt_log(RW_LOG_INFO, attempt, "task done", RW_LOG_STR("verdict", rw_verdict_name(attempt->result.verdict)));
+        events_final(attempt->context->events, RW_TASK_DONE, &attempt->task_id);
+        attempt_end(attempt, true);
+        return;
+    case STORE_UNSURE:
+        retry_change(attempt, send_record, err);
+        return;
+    case STORE_REFUSED:
+        if (++attempt->n_refusals < RECORD_REFUSALS_MAX) {
+            retry_change(attempt, send_record, err);
+        } else {
+            attempt_fail(attempt, FAILURE_RECORD_REFUSED, err);
+        }
+        return;
+    case STORE_CLOSING:
+        attempt_end(attempt, false);
+        return;
+    case STORE_DEAD:
+    case STORE_FENCED:
+    default:
+        attempt_become_fenced(attempt);
+        return;
+    }
+}
+
+static void send_record(uv_timer_t *timer)
+{
+    struct attempt *attempt = timer->data;
+    struct store_result result = {
+        .run = &attempt->result,
+        .leased_us = attempt->leased_us,
+        .job_sent_us = attempt->job_sent_us,
+        .started_us = attempt->started_us,
+        .finished_us = attempt->finished_us,
+    };
+    for (enum rw_stream s = 0; s < _RW_STREAM_MAX; s++) {
+        result.outputs[s] = rw_buffer_view(&attempt->outputs[s]);
+    }
+    store_record(attempt->context->store, &attempt->task_id, attempt->fence, &result, recorded, attempt);
+}
+
+void attempt_record(struct attempt *attempt)
+{
+    attempt_enter(attempt, ATTEMPT_RECORDING);
+    rw_backoff_reset(&attempt->backoff);
+    send_record(&attempt->timer);
+}

@@ -1,0 +1,22 @@
+/* Events: "this task is final", told to whichever api-server has a client waiting. Transient: the row is the truth, an event
+ * only saves a waiting client time. While the broker hiccups a bounded number is kept and sent again. Loop thread only. */
+#ifndef SCHEDULER_EVENTS_H
+#define SCHEDULER_EVENTS_H
+
+#include <rw/amqp.h>
+#include <rw/mailbox.h>
+#include <rw/task.h>
+#include <rw/uuid.h>
+
+#include "metrics.h"
+
+struct events;
+
+struct events *events_new(uv_loop_t *loop, struct rw_amqp_publisher *publisher, struct rw_mailbox *mailbox,
+                          struct scheduler_metrics *metrics);
+void events_final(struct events *events, enum rw_task_state state, const struct rw_uuid *task_id);
+/* After the publisher was stopped and before the mailbox is closed; the memory goes when the loop has closed the handle and the
+ * mail under way was run. */
+void events_close(struct events *events);
+
+#endif

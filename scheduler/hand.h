@@ -1,0 +1,65 @@
+/* The hand: every task that this scheduler holds a delivery of, or an attempt, by its id. Pure: no I/O.
+ *
+ * A task is at most once in the hand, whatever the broker delivers: the same message again after a reconnection (then the hand
+ * takes the new tag), or a second message of the same task (a duplicate, settled at once). The waiting ones stand in queues by
+ * language and priority, from which the policy picks. */
+#ifndef SCHEDULER_HAND_H
+#define SCHEDULER_HAND_H
+
+#include <uthash.h>
+
+#include <rw/uuid.h>
+
+#include "policy.h"
+
+struct delivery_ref { /* what the broker wants back */
+    bool is_valid;    /* false: the connection it came by is gone, there is nothing to settle */
+    size_t subscription;
+    uint64_t generation;
+    uint64_t tag;
+};
+
+struct attempt;
+
+struct hand_task {
+    struct rw_uuid id; /* the key */
+    size_t language;
+    enum rw_priority priority;
+    struct delivery_ref delivery;
+    struct attempt *attempt; /* NULL while it waits */
+    bool has_pod;
+    struct hand_task *prev; /* of the waiting ones */
+    struct hand_task *next;
+    UT_hash_handle hh;
+};
+
+struct hand {
+    struct policy policy;
+    struct hand_task *tasks;                                       /* uthash */
+    struct hand_task *waiting[RW_LANGUAGES_MAX][_RW_PRIORITY_MAX]; /* utlist */
+    size_t n_waiting;
+};
+
+enum hand_answer {
+    HAND_KEPT,      /* new, and waits now */
+    HAND_RENEWED,   /* known, its earlier delivery was void: this one is settled in its place */
+    HAND_DUPLICATE, /* known, with a delivery that counts: settle this one now */
+};
+
+struct hand *hand_new(size_t n_languages, uint32_t running_max, uint32_t leasing_max);
+void hand_free(struct hand *hand); /* attempts must be gone */
+
+enum hand_answer hand_offer(struct hand *hand, const struct rw_uuid *id, size_t language, enum rw_priority priority,
+                            const struct delivery_ref *delivery);
+/* The task to start now: its place is taken. NULL when nothing may start. The caller sets its attempt. */
+struct hand_task *hand_next(struct hand *hand);
+struct hand_task *hand_find(const struct hand *hand, const struct rw_uuid *id); /* NULL: not in the hand */
+void hand_set_pod(struct hand *hand, struct hand_task *task, bool has_pod);
+/* The attempt of a task that hand_next gave is over. Frees the task. */
+void hand_remove(struct hand *hand, struct hand_task *task);
+/* The broker's connection is gone: the waiting tasks are forgotten, it delivers them again; the others' deliveries are void. */
+void hand_disconnected(struct hand *hand);
+/* Forget the waiting tasks alone (draining). */
+void hand_drop_waiting(struct hand *hand);
+
+#endif

@@ -1,0 +1,41 @@
+/* Leases: the calls to the pod-manager (docs/lease-api.md), and whether it answers at all. Loop thread only. */
+#ifndef SCHEDULER_LEASES_H
+#define SCHEDULER_LEASES_H
+
+#include <rw/http_client.h>
+#include <rw/runner_protocol.h>
+
+#include "attempt_rules.h"
+#include "config.h"
+
+enum { LEASE_NAME_BYTES = 128, LEASE_ADDRESS_BYTES = 256 };
+
+struct lease {
+    struct rw_uuid id;
+    char pod[LEASE_NAME_BYTES];
+    char address[LEASE_ADDRESS_BYTES];
+    uint8_t secret[RW_POD_SECRET_BYTES];
+};
+
+struct leases;
+struct lease_request;
+
+/* on_state: the pod-manager answers, or does not (any more). token: NULL when none is asked; borrowed until close. */
+RW_NODISCARD int leases_open(uv_loop_t *loop, const struct scheduler_config *config, const char *token,
+                             void (*on_state)(void *arg, bool is_answering), void *arg, struct leases **ret_leases,
+                             struct rw_error *err);
+/* Exactly once a request unless it was abandoned. lease NULL: failure says what happened, err in detail. */
+typedef void (*lease_answered)(void *arg, const struct lease *lease, enum attempt_failure failure, const struct rw_error *err);
+/* done may be called before it returns only if it returns NULL. */
+struct lease_request *leases_acquire(struct leases *leases, const char *language, const struct rw_uuid *task_id, int32_t attempt,
+                                     lease_answered done, void *arg);
+/* The answer is not wanted any more: a lease that still comes goes back unused. (Breaking the call off would leave a pod leased
+ * to nobody.) */
+void leases_abandon(struct lease_request *request);
+/* Give back; repeated a few times when the pod-manager does not answer (after that the lease ends at its deadline). */
+void leases_release(struct leases *leases, const struct rw_uuid *id, enum lease_outcome outcome);
+/* Requests abandoned and releases under way: what a drain waits for. */
+size_t leases_pending(const struct leases *leases);
+void leases_close(struct leases *leases);
+
+#endif
