@@ -124,9 +124,11 @@ static void build_stages(const struct submission *submission, const char *entry,
         if (inputs.n_sources == 0 && wants_sources(version->compile_argv, version->n_compile_argv)) {
             rw_field_errors_add(errors, "files", "none has a name that ends like a source file of this language");
         }
+        inputs.memory_bytes = job->compile.limits.memory_bytes;
         expand(version->compile_argv, version->n_compile_argv, &inputs, "files", &job->compile, errors);
         parts_env(submission->language, NULL, &job->compile, errors);
     }
+    inputs.memory_bytes = job->run.limits.memory_bytes;
     expand(version->run_argv, version->n_run_argv, &inputs, "args", &job->run, errors);
 }
 

@@ -48,6 +48,7 @@ static const cyaml_schema_field_t limit_fields[] = {
 static const cyaml_schema_field_t limits_fields[] = {
     CYAML_FIELD_MAPPING("default", CYAML_FLAG_DEFAULT, struct rw_language, limits_default, limit_fields),
     CYAML_FIELD_MAPPING("maximum", CYAML_FLAG_DEFAULT, struct rw_language, limits_max, limit_fields),
+    CYAML_FIELD_MAPPING("compile", CYAML_FLAG_OPTIONAL, struct rw_language, compile_limits, limit_fields),
     CYAML_FIELD_END,
 };
 
@@ -72,7 +73,6 @@ static const cyaml_schema_field_t language_fields[] = {
     LIST("environment", PERHAPS, struct rw_language, environment, &element_value, 0, ELEMENTS_MAX),
     LIST("compile_options", PERHAPS, struct rw_language, compile_options, &element_value, 0, RW_LANGUAGE_OPTIONS_MAX),
     {.key = "limits", .data_offset = 0, .value = {CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct rw_language, limits_fields)}},
-    CYAML_FIELD_MAPPING("compile_limits", CYAML_FLAG_OPTIONAL, struct rw_language, compile_limits, limit_fields),
     CYAML_FIELD_MAPPING("pool", CYAML_FLAG_DEFAULT, struct rw_language, pool, pool_fields),
     STRING("sample", GIVEN, struct rw_language, sample, RW_JOB_FILE_NAME_BYTES_MAX),
     CYAML_FIELD_END,

@@ -2,6 +2,7 @@
  * name begins with '-' or '@' would be read as an option or a list of options, so it gets "./" in front. */
 #include <rw/language.h>
 
+#include <inttypes.h>
 #include <string.h>
 
 /* The argv that is being made, with its bound. */
@@ -58,23 +59,31 @@ static size_t stem_len(const char *name)
     return dot && dot != base ? (size_t)(dot - name) : strlen(name);
 }
 
-/* An element with "{entry}" and "{entry_stem}" replaced. What is replaced is never looked at again. Owned by the caller. */
-static char *replace_entry(const char *element, const char *entry)
+/* An element with what stands in braces replaced; what was put in is never looked at again. Owned by the caller. */
+static char *replace_marks(const char *element, const struct rw_argv_inputs *inputs)
 {
-    static const char entry_mark[] = "{entry}";
-    static const char stem_mark[] = "{entry_stem}";
+    const char *entry = inputs->entry ? inputs->entry : "";
+    RW_AUTO_FREE char *stem = rw_xstrndup(entry, stem_len(entry));
+    RW_AUTO_FREE char *memory = rw_xasprintf("%" PRIu64, inputs->memory_bytes);
+    const struct {
+        const char *mark;
+        const char *value;
+    } marks[] = {{"{entry}", entry}, {"{entry_stem}", stem}, {"{memory_bytes}", memory}};
     RW_AUTO_BUFFER struct rw_buffer out;
     rw_buffer_init(&out, SIZE_MAX / 2); /* pieces of bounded texts */
     for (const char *rest = element; *rest;) {
-        bool is_stem = strncmp(rest, stem_mark, sizeof(stem_mark) - 1) == 0;
-        if (!is_stem && strncmp(rest, entry_mark, sizeof(entry_mark) - 1) != 0) {
+        size_t i = 0;
+        while (i < RW_ARRAY_SIZE(marks) && strncmp(rest, marks[i].mark, strlen(marks[i].mark)) != 0) {
+            i++;
+        }
+        if (i == RW_ARRAY_SIZE(marks)) {
             (void)rw_buffer_append_some(&out, rest++, 1);
             continue;
         }
-        const char *guard = rest == element ? guard_of(entry) : "";
+        const char *guard = rest == element ? guard_of(marks[i].value) : "";
         (void)rw_buffer_append_some(&out, guard, strlen(guard));
-        (void)rw_buffer_append_some(&out, entry, is_stem ? stem_len(entry) : strlen(entry));
-        rest += is_stem ? sizeof(stem_mark) - 1 : sizeof(entry_mark) - 1;
+        (void)rw_buffer_append_some(&out, marks[i].value, strlen(marks[i].value));
+        rest += strlen(marks[i].mark);
     }
     (void)rw_buffer_append_some(&out, "", 1);
     return (char *)rw_take(out.data);
@@ -91,7 +100,7 @@ static int push_element(struct builder *builder, const char *element, const stru
     if (strcmp(element, "{args}") == 0) {
         return push_all(builder, inputs->args, inputs->n_args);
     }
-    RW_AUTO_FREE char *replaced = replace_entry(element, inputs->entry ? inputs->entry : "");
+    RW_AUTO_FREE char *replaced = replace_marks(element, inputs);
     return push(builder, replaced);
 }
 

@@ -53,7 +53,9 @@ static bool ends_with(const char *text, const char *end)
 static int check_source(const struct rw_language *language, struct rw_error *err)
 {
     if (rw_job_file_name_check(language->source_file, strlen(language->source_file), err) < 0) {
-        err->code = RW_ERR_CONFIG;
+        if (err) {
+            err->code = RW_ERR_CONFIG;
+        }
         return rw_error_wrap(err, "source_file");
     }
     bool is_source = false;
@@ -67,11 +69,11 @@ static int check_source(const struct rw_language *language, struct rw_error *err
     return is_source ? 0 : rw_fail(err, CONFIG, "source_file: \"%s\" has none of the source_extensions", language->source_file);
 }
 
-/* The braces of one argv element: "{sources}", "{options}" and "{args}" alone, "{entry}" and "{entry_stem}" anywhere. */
+/* The braces of one argv element: "{sources}", "{options}" and "{args}" alone, the others anywhere. */
 static int check_placeholders(const char *element, const char *what, struct rw_error *err)
 {
     static const char *const alone[] = {"{sources}", "{options}", "{args}"};
-    static const char *const anywhere[] = {"{entry}", "{entry_stem}"};
+    static const char *const anywhere[] = {"{entry}", "{entry_stem}", "{memory_bytes}"};
     for (size_t i = 0; i < RW_ARRAY_SIZE(alone); i++) {
         if (strcmp(element, alone[i]) == 0) {
             return 0;
@@ -172,10 +174,10 @@ static int check_limits(const struct rw_language *language, bool compiles, struc
         return rw_fail(err, CONFIG, "limits: default %s is above the maximum", #field);                                            \
     }                                                                                                                              \
     if (compiles && (language->compile_limits.field == 0 || language->compile_limits.field > max)) {                               \
-        return rw_fail(err, CONFIG, "compile_limits: %s must be 1 to 2^53, since a version compiles", #field);                     \
+        return rw_fail(err, CONFIG, "limits: compile %s must be 1 to 2^53, since a version compiles", #field);                     \
     }                                                                                                                              \
     if (!compiles && language->compile_limits.field != 0) {                                                                        \
-        return rw_fail(err, CONFIG, "compile_limits: no version compiles");                                                        \
+        return rw_fail(err, CONFIG, "limits: compile: no version compiles");                                                       \
     }
     RW_LIMITS(RW_LIMIT)
 #undef RW_LIMIT
