@@ -142,9 +142,11 @@ def test_bad_field(api, nothing_stored, request_body, field):
     refused(api.post("/submit", json=request_body), (422,), field)
 
 
-FORBIDDEN_OPTIONS = ["-fplugin=./evil.so", "-B.", "-specs=evil", "--specs=evil", "-wrapper", "@file", "-o", "main.c", "-x", "-include", "-I/etc"]
-FORBIDDEN_OPTIONS += ["-I..", "-Wl,-rpath,/", "-Wp,-MD,x", "-Wa,--MD", "-save-temps=/", "-L/", "-lssl", "", "-O2\n-B.", "-fdump-tree-all=/x", "-M", "-c"]
-FORBIDDEN_OPTIONS += ["-fuse-ld=./x", "--sysroot=/", "-idirafter", "-Xlinker", "-O2 -B.", "-imacros/etc/passwd", "-I../x", "-Ia/../../x"]
+FORBIDDEN_OPTIONS = ["-fplugin=./evil.so", "-B.", "-specs=evil", "--specs=evil", "-wrapper", "@file", "-o", "main.c", "-x", "-include"]
+FORBIDDEN_OPTIONS += ["-I/etc", "-I..", "-I../x", "-Ia/../../x", "-Wl,-rpath,/", "-Wp,-MD,x", "-Wa,--MD", "-save-temps=/", "-L/", "-lssl"]
+FORBIDDEN_OPTIONS += ["", "-O2 -B.", "-O2\n-B.", "-fdump-tree-all=/x", "-M", "-c", "-fuse-ld=./x", "--sysroot=/", "-idirafter", "-Xlinker"]
+FORBIDDEN_OPTIONS += ["-imacros/etc/passwd"]
+FORBIDDEN_JAVA_OPTIONS = ["-J-Xmx1g", "-cp", "-d", "@file", "-processor", "-Xplugin:x", "-A", "-proc:only", "--module-path=/", "-sourcepath", "-s"]
 
 
 @pytest.mark.parametrize("option", FORBIDDEN_OPTIONS)
@@ -153,7 +155,7 @@ def test_compiler_options_that_are_not_permitted(api, nothing_stored, language, 
     refused(api.submit(language=language, source="int main(){}", compile={"options": [option]}), (422,), "compile")
 
 
-@pytest.mark.parametrize("option", ["-J-Xmx1g", "-cp", "-d", "@file", "-processor", "-Xplugin:x", "-A", "-proc:only", "--module-path=/", "-sourcepath", "-s"])
+@pytest.mark.parametrize("option", FORBIDDEN_JAVA_OPTIONS)
 def test_java_options_that_are_not_permitted(api, nothing_stored, option):
     refused(api.submit(language="java", source="class Main {}", compile={"options": [option]}), (422,), "compile")
 
@@ -238,7 +240,14 @@ def test_ambiguous_length(stack, api, nothing_stored, head):
 
 @pytest.mark.parametrize(
     "line",
-    [b"GET /result/%00 HTTP/1.1", b"GET /result/a%00b HTTP/1.1", b"GET /result/%0d%0aX:y HTTP/1.1", b"GET  HTTP/1.1", b"\x16\x03\x01\x02\x00", b"GET / HTTP/9.9"],
+    [
+        b"GET /result/%00 HTTP/1.1",
+        b"GET /result/a%00b HTTP/1.1",
+        b"GET /result/%0d%0aX:y HTTP/1.1",
+        b"GET  HTTP/1.1",
+        b"\x16\x03\x01\x02\x00",
+        b"GET / HTTP/9.9",
+    ],
 )
 def test_odd_request_lines(stack, api, line):
     answer = raw(stack, line + b"\r\nHost: x\r\nConnection: close\r\n\r\n")
