@@ -1,0 +1,175 @@
+/* The local backend's table: see local.h. Whether pods can be made at all is found out by the runner itself (--probe), at start and,
+ * as long as it cannot, every half minute, so that mending the system needs no restart. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <rw/auto.h>
+#include <rw/clock.h>
+
+#include "local.h"
+
+enum { PROBE_TIMEOUT_MS = 10000, PROBE_PERIOD_MS = 30000, UID_BASE_DEFAULT = 1879048192 };
+/* Overlap of pods on their way in and out, and of an earlier instance's. */
+enum { SLOTS_PER_POD = 2, SLOTS_SPARE = 64 };
+
+static int local_prepare(struct manager_config *config, struct rw_error *err)
+{
+    struct local_config *local = &config->local;
+    if (!local->run_dir || !local->runner) {
+        return rw_fail(err, CONFIG, "local.%s must be given", local->run_dir ? "runner" : "run_dir");
+    }
+    if (!local->sandbox) {
+        local->sandbox = rw_xstrdup("namespaces");
+    }
+    if (strcmp(local->sandbox, "namespaces") != 0 && strcmp(local->sandbox, "container") != 0) {
+        return rw_fail(err, CONFIG, "local.sandbox: must be namespaces or container");
+    }
+    if (!local->cgroup) {
+        local->cgroup = rw_xstrdup("runwave");
+    }
+    if (strspn(local->cgroup, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") != strlen(local->cgroup) ||
+        local->cgroup[0] == '.') {
+        return rw_fail(err, CONFIG, "local.cgroup: one name of letters, digits, '.', '_' and '-', not beginning with a dot");
+    }
+    if (geteuid() != 0 && local->uid_base) {
+        return rw_fail(err, CONFIG, "local.uid_base: only root can give pods user ids of their own; leave it out");
+    }
+    if (geteuid() == 0 && !local->uid_base) {
+        local->uid_base = UID_BASE_DEFAULT;
+    }
+    uint64_t uid_end = local->uid_base + 2 * ((uint64_t)config->pods_max * SLOTS_PER_POD + SLOTS_SPARE);
+    if (local->uid_base && (local->uid_base < 65536 || uid_end > INT32_MAX)) {
+        return rw_fail(err, CONFIG, "local.uid_base: must be 65536 at least, and %d at most with all that pods_max needs behind it",
+                       INT32_MAX);
+    }
+    return 0;
+}
+
+static void on_probed(void *arg, int exit_status, const char *text)
+{
+    struct local *local = arg;
+    char detail[256];
+    local->is_probing = false;
+    local->probe_at_ms = exit_status == 0 ? 0 : rw_monotonic_ms() + PROBE_PERIOD_MS;
+    if (text[0]) {
+        (void)snprintf(detail, sizeof(detail), "%s", text);
+    } else {
+        (void)snprintf(detail, sizeof(detail), "%s --probe ended with status %d and said nothing", local->config->runner,
+                       exit_status);
+    }
+    local->events.usable(local->events.arg, exit_status == 0, exit_status == 0 ? NULL : detail);
+}
+
+static void probe(struct local *local)
+{
+    static const char *const arguments[] = {"--probe", NULL};
+    local->is_probing = true;
+    local_helper_run(local, arguments, PROBE_TIMEOUT_MS, on_probed, local);
+}
+
+static void free_local(struct local *local)
+{
+    local_run_dir_close(local);
+    free(local->slots);
+    free(local);
+}
+
+static int local_open(const struct backend_options *options, struct backend **ret_backend, struct rw_error *err)
+{
+    struct local *local = rw_xcalloc(1, sizeof(*local));
+    local->loop = options->loop;
+    local->config = &options->config->local;
+    local->events = options->events;
+    local->run_dir_fd = -1;
+    local->lock_fd = -1;
+    local->n_slots = (int)options->config->pods_max * SLOTS_PER_POD + SLOTS_SPARE;
+    local->slots = rw_xcalloc((size_t)local->n_slots, sizeof(*local->slots));
+    if (local_run_dir_open(local, err)) {
+        free_local(local);
+        return -1;
+    }
+    local_run_dir_sweep(local);
+    probe(local);
+    *ret_backend = (struct backend *)local;
+    return 0;
+}
+
+static int local_create(struct backend *backend, const char *pod, const char *language, struct rw_error *err)
+{
+    (void)language; /* the machine has the tools of every language; the job says which are run */
+    return local_pod_start((struct local *)backend, pod, err);
+}
+
+static void local_destroy(struct backend *backend, const char *name, enum backend_manner manner)
+{
+    struct local *local = (struct local *)backend;
+    struct local_pod *pod = NULL;
+    HASH_FIND_STR(local->pods, name, pod);
+    if (pod && !pod->has_exited) {
+        local_pod_end(pod, manner);
+    }
+}
+
+static void local_list(struct backend *backend, void (*each)(void *arg, const struct backend_listed *pod), void *arg)
+{
+    struct local *local = (struct local *)backend;
+    for (const struct local_pod *pod = local->pods; pod; pod = pod->hh.next) {
+        struct backend_listed listed = {.pod = pod->name, .process = uv_process_get_pid(&pod->process)};
+        if (!pod->is_silent) {
+            each(arg, &listed);
+        }
+    }
+}
+
+static void local_tick(struct backend *backend, int64_t now_ms)
+{
+    struct local *local = (struct local *)backend;
+    struct local_pod *pod = NULL;
+    struct local_pod *next = NULL;
+    HASH_ITER(hh, local->pods, pod, next)
+    {
+        local_pod_tick(pod, now_ms);
+    }
+    local_helper_tick(local, now_ms);
+    local_run_dir_tick(local, now_ms);
+    if (local->probe_at_ms && now_ms >= local->probe_at_ms && !local->is_probing) {
+        probe(local);
+    }
+}
+
+void local_closed_one(struct local *local)
+{
+    local->n_open--;
+    if (local->is_closing && local->n_open == 0) {
+        free_local(local);
+    }
+}
+
+static void local_close(struct backend *backend)
+{
+    struct local *local = (struct local *)backend;
+    struct local_pod *pod = NULL;
+    struct local_pod *next = NULL;
+    local->n_open++; /* this function */
+    local->is_closing = true;
+    HASH_ITER(hh, local->pods, pod, next)
+    {
+        local_pod_abandon(pod);
+    }
+    local_helper_close_all(local);
+    local_closed_one(local);
+}
+
+const struct backend_class backend_local = {
+    .name = "local",
+    .pod = {.slots = 1, .uses = 1},
+    .creating_max = 8,
+    .prepare = local_prepare,
+    .open = local_open,
+    .create = local_create,
+    .destroy = local_destroy,
+    .list = local_list,
+    .tick = local_tick,
+    .close = local_close,
+};

@@ -1,0 +1,84 @@
+/* The pod-manager's configuration: the schema, the defaults, the ranges. */
+#include "config.h"
+
+#include <rw/auto.h>
+
+#include "backend.h"
+
+static const cyaml_schema_field_t scaling_fields[] = {
+    CYAML_FIELD_UINT("rate_window_ms", CYAML_FLAG_OPTIONAL, struct scaling_config, rate_window_ms),
+    CYAML_FIELD_UINT("shrink_delay_ms", CYAML_FLAG_OPTIONAL, struct scaling_config, shrink_delay_ms),
+    CYAML_FIELD_UINT("shrink_step_ms", CYAML_FLAG_OPTIONAL, struct scaling_config, shrink_step_ms),
+    CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t local_fields[] = {
+    CYAML_FIELD_STRING_PTR("run_dir", CYAML_FLAG_OPTIONAL, struct local_config, run_dir, 1, 4096),
+    CYAML_FIELD_STRING_PTR("runner", CYAML_FLAG_OPTIONAL, struct local_config, runner, 1, 4096),
+    CYAML_FIELD_STRING_PTR("sandbox", CYAML_FLAG_OPTIONAL, struct local_config, sandbox, 1, 32),
+    CYAML_FIELD_STRING_PTR("cgroup", CYAML_FLAG_OPTIONAL, struct local_config, cgroup, 0, 128),
+    CYAML_FIELD_UINT("uid_base", CYAML_FLAG_OPTIONAL, struct local_config, uid_base),
+    CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t manager_fields[] = {
+    CYAML_FIELD_MAPPING("log", CYAML_FLAG_OPTIONAL, struct manager_config, log, rw_config_log_fields),
+    CYAML_FIELD_MAPPING("http", CYAML_FLAG_OPTIONAL, struct manager_config, http, rw_config_http_fields),
+    CYAML_FIELD_STRING_PTR("languages_dir", CYAML_FLAG_DEFAULT, struct manager_config, languages_dir, 1, 4096),
+    CYAML_FIELD_STRING_PTR("token_file", CYAML_FLAG_OPTIONAL, struct manager_config, token_file, 1, 4096),
+    CYAML_FIELD_STRING_PTR("backend", CYAML_FLAG_OPTIONAL, struct manager_config, backend, 1, 32),
+    CYAML_FIELD_UINT("pods_max", CYAML_FLAG_OPTIONAL, struct manager_config, pods_max),
+    CYAML_FIELD_UINT("waiting_max", CYAML_FLAG_OPTIONAL, struct manager_config, waiting_max),
+    CYAML_FIELD_UINT("ready_timeout_ms", CYAML_FLAG_OPTIONAL, struct manager_config, ready_timeout_ms),
+    CYAML_FIELD_UINT("drain_ms", CYAML_FLAG_OPTIONAL, struct manager_config, drain_ms),
+    CYAML_FIELD_MAPPING("scaling", CYAML_FLAG_OPTIONAL, struct manager_config, scaling, scaling_fields),
+    CYAML_FIELD_MAPPING("local", CYAML_FLAG_OPTIONAL, struct manager_config, local, local_fields),
+    CYAML_FIELD_END,
+};
+
+const cyaml_schema_value_t manager_config_schema = {CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct manager_config, manager_fields)};
+
+struct number { /* 0 means "not given" */
+    const char *name;
+    uint32_t *value;
+    uint32_t usual;
+    uint32_t min;
+    uint32_t max;
+};
+
+static int prepare_numbers(struct manager_config *config, struct rw_error *err)
+{
+    const struct number numbers[] = {
+        {"pods_max", &config->pods_max, 64, 1, 10000},
+        {"waiting_max", &config->waiting_max, 4096, 1, 100000},
+        {"ready_timeout_ms", &config->ready_timeout_ms, 15000, 100, 600000},
+        {"drain_ms", &config->drain_ms, 30000, 1, 3600000},
+        {"scaling.rate_window_ms", &config->scaling.rate_window_ms, 10000, 100, 3600000},
+        {"scaling.shrink_delay_ms", &config->scaling.shrink_delay_ms, 30000, 1, 3600000},
+        {"scaling.shrink_step_ms", &config->scaling.shrink_step_ms, 5000, 1, 3600000},
+    };
+    for (size_t i = 0; i < RW_ARRAY_SIZE(numbers); i++) {
+        if (*numbers[i].value == 0) {
+            *numbers[i].value = numbers[i].usual;
+        }
+        if (*numbers[i].value < numbers[i].min || *numbers[i].value > numbers[i].max) {
+            return rw_fail(err, CONFIG, "%s: must be %u to %u", numbers[i].name, numbers[i].min, numbers[i].max);
+        }
+    }
+    return 0;
+}
+
+int manager_config_prepare(void *raw, struct rw_error *err)
+{
+    struct manager_config *config = raw;
+    rw_config_log_defaults(&config->log);
+    rw_config_http_defaults(&config->http, "127.0.0.1:8082");
+    if (!config->backend) {
+        config->backend = rw_xstrdup("local");
+    }
+    const struct backend_class *class = backend_find(config->backend);
+    if (!class) {
+        return rw_fail(err, CONFIG, "backend: there is none of the name \"%s\"", config->backend);
+    }
+    return prepare_numbers(config, err) || class->prepare(config, err) ? -1 : 0;
+}

@@ -1,0 +1,42 @@
+/* The configuration of the pod-manager; pod-manager.yaml explains each key. */
+#ifndef CONFIG_H
+#define CONFIG_H
+
+#include <stdint.h>
+
+#include <rw/config.h>
+
+struct local_config {
+    char *run_dir;
+    char *runner;
+    char *sandbox;     /* "namespaces" or "container" */
+    char *cgroup;      /* "": none */
+    uint32_t uid_base; /* 0: not root */
+};
+
+struct scaling_config {
+    uint32_t rate_window_ms;
+    uint32_t shrink_delay_ms;
+    uint32_t shrink_step_ms;
+};
+
+struct manager_config {
+    struct rw_config_log log;
+    struct rw_config_http http;
+    char *languages_dir;
+    char *token_file;
+    char *backend;
+    uint32_t pods_max;
+    uint32_t waiting_max;
+    uint32_t ready_timeout_ms;
+    uint32_t drain_ms;
+    struct scaling_config scaling;
+    struct local_config local;
+};
+
+extern const cyaml_schema_value_t manager_config_schema;
+
+/* Defaults and checks, the backend's own included. CONFIG. */
+int manager_config_prepare(void *config, struct rw_error *err);
+
+#endif

@@ -1,0 +1,286 @@
+/* One pod of the local backend, from its socket to its end.
+ *
+ * The runner gets the listening socket, the pod's secret and its end of the control pair as descriptors, nothing else: no path it would
+ * have to open, no secret in arguments or environment. It reports 'R' on the control pair once it can take a job. It leads a session of
+ * its own, so that a Ctrl-C in a terminal drains the pod-manager and does not kill jobs. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include <rw/auto.h>
+#include <rw/clock.h>
+#include <rw/log.h>
+#include <rw/random.h>
+
+#include "local.h"
+
+#define SOCKET_PATH_BYTES sizeof(((struct sockaddr_un *)NULL)->sun_path)
+
+enum { LISTEN_FD = 3, SECRET_FD = 4, CONTROL_FD = 5, BACKLOG = 16, SWEEP_TIMEOUT_MS = 10000, ARGV_MAX = 16 };
+
+/* Owner only from the first moment on: the mode is set on the descriptor before bind makes the file. */
+static int listen_on(const char *path, struct rw_error *err)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    RW_AUTO_FD int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    (void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+    if (fd < 0 || fchmod(fd, 0600) || bind(fd, (const struct sockaddr *)&address, sizeof(address)) || listen(fd, BACKLOG)) {
+        return rw_fail_sys(err, IO, errno, "listen on %s", path);
+    }
+    return rw_take_fd(&fd);
+}
+
+/* The reading end of a pipe that holds the secret. */
+static int secret_pipe(const uint8_t secret[static RW_POD_SECRET_BYTES], struct rw_error *err)
+{
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC)) {
+        return rw_fail_sys(err, IO, errno, "make a pipe");
+    }
+    ssize_t n = write(ends[1], secret, RW_POD_SECRET_BYTES); /* fits into the pipe */
+    (void)close(ends[1]);
+    if (n != RW_POD_SECRET_BYTES) {
+        (void)close(ends[0]);
+        return rw_fail_sys(err, IO, errno, "write to a pipe");
+    }
+    return ends[0];
+}
+
+static void socket_path(const struct local_pod *pod, char out[static SOCKET_PATH_BYTES])
+{
+    (void)snprintf(out, SOCKET_PATH_BYTES, "%s/%s", pod->local->run_dir, pod->socket_name);
+}
+
+static void forget(struct local_pod *pod)
+{
+    struct local *local = pod->local;
+    explicit_bzero(pod->secret, sizeof(pod->secret));
+    free(pod);
+    local_closed_one(local);
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct local_pod *pod = handle->data;
+    if (--pod->n_handles == 0) {
+        forget(pod);
+    }
+}
+
+static void close_control(struct local_pod *pod)
+{
+    if (!pod->is_control_closing) {
+        pod->is_control_closing = true;
+        uv_close((uv_handle_t *)&pod->control, on_closed);
+    }
+}
+
+/* Nothing of it runs any more: take back what it had. */
+static void remove_traces(struct local_pod *pod)
+{
+    (void)unlinkat(pod->local->run_dir_fd, pod->socket_name, 0);
+    local_record_remove(pod->local, pod->name);
+    local_slot_give(pod->local, pod->slot);
+    HASH_DEL(pod->local->pods, pod);
+}
+
+static void close_handles(struct local_pod *pod)
+{
+    close_control(pod);
+    uv_close((uv_handle_t *)&pod->process, on_closed);
+}
+
+static void be_gone(struct local_pod *pod)
+{
+    const struct backend_events *events = &pod->local->events;
+    remove_traces(pod);
+    close_handles(pod);
+    if (!pod->is_silent) {
+        events->gone(events->arg, pod->name, pod->reason, pod->detail);
+    }
+}
+
+static void on_swept(void *arg, int exit_status, const char *text)
+{
+    struct local_pod *pod = arg;
+    if (exit_status != 0) {
+        rw_log(RW_LOG_WARNING, "a control group could not be swept", RW_LOG_STR("cgroup", pod->cgroup), RW_LOG_STR("detail", text));
+    }
+    be_gone(pod);
+}
+
+static void on_exit_of_runner(uv_process_t *process, int64_t exit_status, int signal)
+{
+    struct local_pod *pod = process->data;
+    bool is_clean = exit_status == 0 && signal == 0;
+    pod->has_exited = true;
+    pod->kill_at_ms = 0;
+    pod->reason = signal ? BACKEND_SIGNALLED : (exit_status ? BACKEND_EXITED : BACKEND_FINISHED);
+    if (pod->is_doomed) {
+        pod->reason = BACKEND_DESTROYED;
+    }
+    if (signal) {
+        (void)snprintf(pod->detail, sizeof(pod->detail), "runner killed by signal %d", signal);
+    } else {
+        (void)snprintf(pod->detail, sizeof(pod->detail), "runner exited with status %d", (int)exit_status);
+    }
+    if (is_clean || !pod->cgroup[0]) {
+        be_gone(pod);
+        return;
+    }
+    const char *const arguments[] = {"--sweep-cgroup", pod->cgroup, NULL};
+    local_helper_run(pod->local, arguments, SWEEP_TIMEOUT_MS, on_swept, pod);
+}
+
+static void give_room(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
+{
+    (void)suggested;
+    struct local_pod *pod = handle->data;
+    *buf = uv_buf_init(pod->room, sizeof(pod->room));
+}
+
+static void on_control(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
+{
+    struct local_pod *pod = stream->data;
+    if (n == 0) {
+        return;
+    }
+    (void)uv_read_stop(stream); /* one byte is all there is to say; after end of file the exit follows */
+    if (n < 0 || buf->base[0] != 'R' || pod->is_doomed) {
+        return;
+    }
+    char address[SOCKET_PATH_BYTES + 8] = "unix:";
+    socket_path(pod, address + strlen(address));
+    struct backend_ready info = {.address = address, .secret = pod->secret};
+    pod->local->events.ready(pod->local->events.arg, pod->name, &info);
+}
+
+static int spawn(struct local_pod *pod, int listen_fd, int secret_fd, struct rw_error *err)
+{
+    const struct local_config *config = pod->local->config;
+    char uid_base[16];
+    const char *argv[ARGV_MAX] = {config->runner, "--pod", pod->name,   "--listen",     "fd:3", "--secret-fd", "4",
+                                  "--control-fd", "5",     "--sandbox", config->sandbox};
+    size_t n = 11;
+    if (pod->slot >= 0) {
+        (void)snprintf(uid_base, sizeof(uid_base), "%u", config->uid_base + 2 * (unsigned)pod->slot);
+        argv[n++] = "--uid-base";
+        argv[n++] = uid_base;
+    }
+    if (pod->cgroup[0]) {
+        argv[n++] = "--cgroup";
+        argv[n++] = pod->cgroup;
+    }
+    char path[] = "PATH=/usr/bin:/bin";
+    char *env[] = {path, NULL};
+    uv_stdio_container_t stdio[] = {
+        {.flags = UV_IGNORE},
+        {.flags = UV_IGNORE},
+        {.flags = UV_INHERIT_FD, .data.fd = STDERR_FILENO},
+        [LISTEN_FD] = {.flags = UV_INHERIT_FD, .data.fd = listen_fd},
+        [SECRET_FD] = {.flags = UV_INHERIT_FD, .data.fd = secret_fd},
+        [CONTROL_FD] = {.flags = UV_CREATE_PIPE | UV_READABLE_PIPE | UV_WRITABLE_PIPE, .data.stream = (uv_stream_t *)&pod->control},
+    };
+    uv_process_options_t options = {
+        .exit_cb = on_exit_of_runner,
+        .file = config->runner,
+        .args = (char **)(uintptr_t)argv, /* execve's signature; it does not write to them */
+        .env = env,
+        .flags = UV_PROCESS_DETACHED,
+        .stdio_count = (int)RW_ARRAY_SIZE(stdio),
+        .stdio = stdio,
+    };
+    int failed = uv_spawn(pod->local->loop, &pod->process, &options);
+    return failed ? rw_fail_sys(err, UNAVAILABLE, -failed, "run %s", config->runner) : 0;
+}
+
+/* -1 with nothing left when it did not start. */
+static int start(struct local_pod *pod, struct rw_error *err)
+{
+    char path[SOCKET_PATH_BYTES];
+    socket_path(pod, path);
+    RW_AUTO_FD int listen_fd = listen_on(path, err);
+    RW_AUTO_FD int secret_fd = listen_fd >= 0 ? secret_pipe(pod->secret, err) : -1;
+    if (secret_fd < 0) {
+        remove_traces(pod);
+        forget(pod);
+        return -1;
+    }
+    pod->n_handles = 2;
+    (void)uv_pipe_init(pod->local->loop, &pod->control, 0);
+    if (spawn(pod, listen_fd, secret_fd, err)) {
+        remove_traces(pod);
+        close_handles(pod);
+        return -1;
+    }
+    int failed = uv_read_start((uv_stream_t *)&pod->control, give_room, on_control);
+    if (failed || local_record_write(pod->local, pod, err)) {
+        pod->is_silent = true; /* no event comes for a pod that was refused; its process is waited for all the same */
+        local_pod_end(pod, BACKEND_AT_ONCE);
+        return failed ? rw_fail_sys(err, IO, -failed, "listen to a runner") : -1;
+    }
+    return 0;
+}
+
+static void name_pod(struct local_pod *pod, const char *name)
+{
+    uint8_t random[6];
+    rw_random_bytes(random, sizeof(random));
+    (void)snprintf(pod->name, sizeof(pod->name), "%s", name);
+    (void)snprintf(pod->socket_name, sizeof(pod->socket_name), "%02x%02x%02x%02x%02x%02x.sock", random[0], random[1], random[2],
+                   random[3], random[4], random[5]);
+    if (pod->local->config->cgroup[0]) {
+        (void)snprintf(pod->cgroup, sizeof(pod->cgroup), "%s/%s", pod->local->config->cgroup, name);
+    }
+    rw_random_bytes(pod->secret, sizeof(pod->secret));
+}
+
+int local_pod_start(struct local *local, const char *name, struct rw_error *err)
+{
+    int slot = local->config->uid_base ? local_slot_take(local, err) : -1;
+    if (local->config->uid_base && slot < 0) {
+        return -1;
+    }
+    struct local_pod *pod = rw_xcalloc(1, sizeof(*pod));
+    pod->local = local;
+    pod->slot = slot;
+    pod->process.data = pod;
+    pod->control.data = pod;
+    name_pod(pod, name);
+    HASH_ADD_STR(local->pods, name, pod);
+    local->n_open++;
+    return start(pod, err);
+}
+
+void local_pod_end(struct local_pod *pod, enum backend_manner manner)
+{
+    pod->is_doomed = true;
+    close_control(pod);
+    if (manner == BACKEND_AT_ONCE) {
+        (void)uv_process_kill(&pod->process, SIGKILL); /* its sandbox dies with it */
+        pod->kill_at_ms = 0;
+    } else if (!pod->kill_at_ms) {
+        pod->kill_at_ms = rw_monotonic_ms() + LOCAL_GRACE_MS;
+    }
+}
+
+void local_pod_tick(struct local_pod *pod, int64_t now_ms)
+{
+    if (pod->kill_at_ms && now_ms >= pod->kill_at_ms) {
+        local_pod_end(pod, BACKEND_AT_ONCE);
+    }
+}
+
+void local_pod_abandon(struct local_pod *pod)
+{
+    pod->is_silent = true;
+    if (!pod->has_exited) {
+        (void)uv_process_kill(&pod->process, SIGKILL);
+    }
+    remove_traces(pod);
+    close_handles(pod);
+}
