@@ -37,12 +37,6 @@ struct session {
     int64_t deadline_ms;
 };
 
-static const char *text_of(const cJSON *object, const char *key)
-{
-    const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, key));
-    return text ? text : "";
-}
-
 static int parse_answer(struct session *session, struct rw_error *err)
 {
     static const struct rw_json_limits limits = {ANSWER_BYTES_MAX, ANSWER_DEPTH_MAX, ANSWER_VALUES_MAX};
@@ -72,10 +66,10 @@ static int fail_problem(struct session *session, struct rw_error *err)
     const cJSON *fault = NULL;
     cJSON_ArrayForEach(fault, cJSON_GetObjectItemCaseSensitive(session->json, "errors"))
     {
-        fprintf(session->log, "runwave: %s: %s\n", text_of(fault, "field"), text_of(fault, "message"));
+        fprintf(session->log, "runwave: %s: %s\n", text_member(fault, "field"), text_member(fault, "message"));
     }
     return rw_error_set(err, error_of_status(session->reply.status), 0, __func__, "%s: %s (HTTP %d)",
-                        text_of(session->json, "title"), text_of(session->json, "detail"), session->reply.status);
+                        text_member(session->json, "title"), text_member(session->json, "detail"), session->reply.status);
 }
 
 /* One call. The answer is in session->reply, parsed in session->json; an answer of 400 and above is a failure. */
@@ -145,7 +139,7 @@ static int report(struct session *session, struct rw_error *err)
             return -1;
         }
     } else {
-        fprintf(session->log, "runwave: task %s is %s\n", text_of(session->json, "task_id"), rw_task_state_name(state));
+        fprintf(session->log, "runwave: task %s is %s\n", text_member(session->json, "task_id"), rw_task_state_name(state));
     }
     return result_exit_status(session->json);
 }
@@ -181,7 +175,7 @@ static int submit(struct session *session, struct rw_error *err)
     if (call(session, path, body, step_s, err) < 0) {
         return -1;
     }
-    RW_AUTO_FREE char *task_id = rw_xstrdup(text_of(session->json, "task_id"));
+    RW_AUTO_FREE char *task_id = rw_xstrdup(text_member(session->json, "task_id"));
     if (!rw_task_state_is_final(result_state(session->json)) && next_step_s(session) > 0) {
         fprintf(session->log, "runwave: waiting for task %s\n", task_id);
         if (await_result(session, task_id, err) < 0) {
@@ -213,7 +207,7 @@ static void print_texts(FILE *out, const char *heading, const cJSON *texts)
     const char *separator = heading;
     cJSON_ArrayForEach(text, texts)
     {
-        const char *value = cJSON_IsObject(text) ? text_of(text, "version") : cJSON_GetStringValue(text);
+        const char *value = cJSON_IsObject(text) ? text_member(text, "version") : cJSON_GetStringValue(text);
         fprintf(out, "%s%s", separator, value ? value : "");
         separator = ", ";
     }
@@ -231,7 +225,7 @@ static int languages(struct session *session, struct rw_error *err)
     const cJSON *language = NULL;
     cJSON_ArrayForEach(language, cJSON_GetObjectItemCaseSensitive(session->json, "languages"))
     {
-        fprintf(session->out, "%-12s %-12s", text_of(language, "id"), text_of(language, "name"));
+        fprintf(session->out, "%-12s %-12s", text_member(language, "id"), text_member(language, "name"));
         print_texts(session->out, " ", cJSON_GetObjectItemCaseSensitive(language, "versions"));
         print_texts(session->out, "; files ", cJSON_GetObjectItemCaseSensitive(language, "source_extensions"));
         print_texts(session->out, "; also called ", cJSON_GetObjectItemCaseSensitive(language, "aliases"));
@@ -250,10 +244,10 @@ static int health(struct session *session, struct rw_error *err)
         print_json(session);
     } else {
         const cJSON *condition = NULL;
-        fprintf(session->out, "%s\n", text_of(session->json, "status"));
+        fprintf(session->out, "%s\n", text_member(session->json, "status"));
         cJSON_ArrayForEach(condition, cJSON_GetObjectItemCaseSensitive(session->json, "lacking"))
         {
-            fprintf(session->out, "lacking: %s %s\n", text_of(condition, "name"), text_of(condition, "detail"));
+            fprintf(session->out, "lacking: %s %s\n", text_member(condition, "name"), text_member(condition, "detail"));
         }
     }
     return session->reply.status == 200 ? CLI_EXIT_OK : rw_err_exit_code(RW_ERR_UNAVAILABLE);

@@ -20,23 +20,16 @@ static const cJSON *member(const cJSON *object, const char *key)
     return cJSON_GetObjectItemCaseSensitive(object, key);
 }
 
-/* The text of a member; "" when there is none. */
-static const char *text_of(const cJSON *object, const char *key)
-{
-    const char *text = cJSON_GetStringValue(member(object, key));
-    return text ? text : "";
-}
-
 enum rw_task_state result_state(const cJSON *result)
 {
-    return rw_task_state_parse(text_of(result, "status"));
+    return rw_task_state_parse(text_member(result, "status"));
 }
 
 int result_exit_status(const cJSON *result)
 {
     switch (result_state(result)) {
     case RW_TASK_DONE: {
-        enum rw_verdict verdict = rw_verdict_parse(text_of(result, "verdict"));
+        enum rw_verdict verdict = rw_verdict_parse(text_member(result, "verdict"));
         return verdict == _RW_VERDICT_INVALID ? rw_err_exit_code(RW_ERR_PROTOCOL) : verdict_statuses[verdict];
     }
     case RW_TASK_CANCELLED:
@@ -57,8 +50,8 @@ int result_stream(const cJSON *result, const char *key, struct rw_buffer *out, s
 {
     char encoding_key[64];
     (void)snprintf(encoding_key, sizeof(encoding_key), "%s_encoding", key);
-    const char *encoding = text_of(result, encoding_key);
-    const char *text = text_of(result, key);
+    const char *encoding = text_member(result, encoding_key);
+    const char *text = text_member(result, key);
     if (strcmp(encoding, "base64") != 0) {
         return text_restore(text, out, err);
     }
@@ -78,9 +71,9 @@ static int print_stream(const cJSON *result, const char *key, FILE *out, bool *i
     if (result_stream(result, key, &bytes, err) < 0) {
         return -1;
     }
-    (void)fwrite(bytes.data, 1, bytes.len, out); /* main looks at the stream's state at the end */
-    (void)fflush(out);
     if (bytes.len > 0) {
+        (void)fwrite(bytes.data, 1, bytes.len, out); /* main looks at the stream's state at the end */
+        (void)fflush(out);
         *is_line_open = bytes.data[bytes.len - 1] != '\n';
     }
     return 0;
@@ -113,18 +106,19 @@ static void print_numbers(const cJSON *result, FILE *log)
 static void print_verdict(const cJSON *result, FILE *log)
 {
     static const char *const truncated_keys[] = {"stdout_truncated", "stderr_truncated", "compile_output_truncated"};
-    const char *verdict = text_of(result, "verdict");
-    fprintf(log, "runwave: %s", verdict[0] != '\0' ? verdict : text_of(result, "status"));
+    const char *verdict = text_member(result, "verdict");
+    fprintf(log, "runwave: %s", verdict[0] != '\0' ? verdict : text_member(result, "status"));
     print_numbers(result, log);
     for (size_t i = 0; i < RW_ARRAY_SIZE(truncated_keys); i++) {
         if (cJSON_IsTrue(member(result, truncated_keys[i]))) {
             fprintf(log, ", %s", truncated_keys[i]);
         }
     }
-    if (text_of(result, "reason")[0] != '\0') {
-        fprintf(log, ", %s", text_of(result, "reason"));
+    if (text_member(result, "reason")[0] != '\0') {
+        fprintf(log, ", %s", text_member(result, "reason"));
     }
-    fprintf(log, " (%s %s, task %s)\n", text_of(result, "language"), text_of(result, "version"), text_of(result, "task_id"));
+    fprintf(log, " (%s %s, task %s)\n", text_member(result, "language"), text_member(result, "version"),
+            text_member(result, "task_id"));
 }
 
 int result_print(const cJSON *result, FILE *out, FILE *log, struct rw_error *err)

@@ -80,3 +80,9 @@ int text_restore(const char *text, struct rw_buffer *out, struct rw_error *err)
         text = guard + GUARD_BYTES + (guard[GUARD_BYTES] != '\0');
     }
 }
+
+const char *text_member(const cJSON *object, const char *key)
+{
+    const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, key));
+    return text ? text : "";
+}
