@@ -49,16 +49,22 @@ static cJSON *limits_json(const struct rw_limits *limits)
     return json;
 }
 
+static void add_texts(cJSON *json, const char *key, char *const *texts, unsigned n_texts)
+{
+    cJSON *list = cJSON_AddArrayToObject(json, key);
+    for (unsigned i = 0; i < n_texts; i++) {
+        cJSON_AddItemToArray(list, cJSON_CreateString(texts[i]));
+    }
+}
+
 static cJSON *language_json(const struct rw_language *language)
 {
     cJSON *json = cJSON_CreateObject();
     rw_json_add_string(json, "id", language->id);
     rw_json_add_string(json, "name", language->name);
-    cJSON *aliases = cJSON_AddArrayToObject(json, "aliases");
-    for (unsigned i = 0; i < language->n_aliases; i++) {
-        cJSON_AddItemToArray(aliases, cJSON_CreateString(language->aliases[i]));
-    }
+    add_texts(json, "aliases", language->aliases, language->n_aliases);
     rw_json_add_string(json, "source_file", language->source_file);
+    add_texts(json, "source_extensions", language->source_extensions, language->n_source_extensions);
     cJSON *versions = cJSON_AddArrayToObject(json, "versions");
     for (unsigned i = 0; i < language->n_versions; i++) {
         const struct rw_language_version *version = &language->versions[i];
