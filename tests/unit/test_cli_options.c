@@ -1,11 +1,7 @@
 /* The client's command line: what each command takes, what is refused, and what the defaults are. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
+#include "support.h"
 
-#include <cmocka.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "options.h"
 

@@ -1,46 +1,27 @@
 /* What the client sends: the files' names and contents, and the language it guesses. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
-#include <stdio.h>
-#include <string.h>
+#include "support.h"
 
 #include "request.h"
 #include "source.h"
 
-static const char *folder; /* with the files below, for the tests that read */
-
-static void write_file(const char *name, const char *content, size_t len)
-{
-    RW_AUTO_FREE char *path = rw_xasprintf("%s/%s", folder, name);
-    FILE *file = fopen(path, "w");
-    assert_non_null(file);
-    assert_int_equal(fwrite(content, 1, len, file), len);
-    fclose(file);
-}
+static char *folder; /* with the files below, for the tests that read */
 
 static int make_files(void **state)
 {
     (void)state;
-    static char template[] = "/tmp/runwave-cli-XXXXXX";
-    folder = mkdtemp(template);
-    assert_non_null(folder);
-    write_file("main.py", "print('\xc3\xbc')\n", 12);
-    write_file("data.bin", "\xff\x00", 2);
+    folder = make_folder();
+    RW_AUTO_FREE char *main_path = rw_xasprintf("%s/main.py", folder);
+    RW_AUTO_FREE char *data_path = rw_xasprintf("%s/data.bin", folder);
+    write_text(main_path, "print('\xc3\xbc')\n");
+    write_file(data_path, "\xff\x00", 2);
     return 0;
 }
 
 static int remove_files(void **state)
 {
     (void)state;
-    static const char *const names[] = {"main.py", "data.bin"};
-    for (size_t i = 0; i < RW_ARRAY_SIZE(names); i++) {
-        RW_AUTO_FREE char *path = rw_xasprintf("%s/%s", folder, names[i]);
-        (void)unlink(path);
-    }
-    return rmdir(folder);
+    free(folder);
+    return 0;
 }
 
 static void test_names_are_relative_to_the_first_file(void **state)
@@ -75,14 +56,12 @@ static void test_language_by_extension(void **state)
     assert_non_null(languages);
     const char *language = NULL;
     struct rw_error err = {0};
-    assert_int_equal(request_guess_language(languages, "dir.c/x.cpp", &language, &err), 0);
+    assert_ok(request_guess_language(languages, "dir.c/x.cpp", &language, &err), &err);
     assert_string_equal(language, "cpp");
-    assert_int_equal(request_guess_language(languages, "x.c", &language, &err), 0);
+    assert_ok(request_guess_language(languages, "x.c", &language, &err), &err);
     assert_string_equal(language, "c");
-    assert_int_equal(request_guess_language(languages, "x.h", &language, &err), -1);
-    assert_int_equal(err.code, RW_ERR_CONFLICT);
-    assert_int_equal(request_guess_language(languages, "x.py", &language, &err), -1);
-    assert_int_equal(err.code, RW_ERR_NOT_FOUND);
+    assert_fails(request_guess_language(languages, "x.h", &language, &err), &err, CONFLICT, "");
+    assert_fails(request_guess_language(languages, "x.py", &language, &err), &err, NOT_FOUND, "");
     assert_int_equal(request_guess_language(languages, ".c", &language, &err), -1);
 }
 
@@ -102,7 +81,7 @@ static void test_request_of_files(void **state)
     };
     RW_AUTO(cJSON_Delete) cJSON *body = NULL;
     struct rw_error err = {0};
-    assert_int_equal(request_build(&options, "python", &body, &err), 0);
+    assert_ok(request_build(&options, "python", &body, &err), &err);
     RW_AUTO_FREE char *text = rw_json_print(body, NULL);
     assert_string_equal(
         text, "{\"language\":\"python\",\"version\":\"3\",\"files\":[{\"name\":\"main.py\",\"content\":\"print('\xc3\xbc')\\n\"},"

@@ -1,11 +1,5 @@
 /* What the client makes of a result: bytes, a line for people, and an exit status for scripts. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
-#include <stdio.h>
-#include <string.h>
+#include "support.h"
 
 #include "result.h"
 #include "text.h"
@@ -17,7 +11,7 @@ static cJSON *parse(const char *text)
     struct rw_error err = {0};
     RW_AUTO_BUFFER struct rw_buffer guarded;
     rw_buffer_init(&guarded, 65536);
-    assert_int_equal(text_guard(rw_bytes_of(text, strlen(text)), &guarded, &err), 0);
+    assert_ok(text_guard(rw_bytes_of(text, strlen(text)), &guarded, &err), &err);
     cJSON *json = NULL;
     assert_int_equal(rw_json_parse(rw_buffer_view(&guarded), &limits, &json, &err), 0);
     return json;
@@ -74,7 +68,7 @@ static void check_stream(const char *json_text, const char *bytes, size_t len)
     RW_AUTO(cJSON_Delete) cJSON *json = parse(json_text);
     RW_AUTO_BUFFER struct rw_buffer out;
     rw_buffer_init(&out, 64);
-    assert_int_equal(result_stream(json, "stdout", &out, &err), 0);
+    assert_ok(result_stream(json, "stdout", &out, &err), &err);
     assert_int_equal(out.len, len);
     if (len > 0) {
         assert_memory_equal(out.data, bytes, len);
@@ -99,8 +93,7 @@ static void test_broken_base64_is_told(void **state)
     RW_AUTO(cJSON_Delete) cJSON *json = parse("{\"stdout\":\"*\",\"stdout_encoding\":\"base64\"}");
     RW_AUTO_BUFFER struct rw_buffer out;
     rw_buffer_init(&out, 64);
-    assert_int_equal(result_stream(json, "stdout", &out, &err), -1);
-    assert_int_equal(err.code, RW_ERR_PROTOCOL);
+    assert_fails(result_stream(json, "stdout", &out, &err), &err, PROTOCOL, "");
 }
 
 static void check_print(const char *json_text, const char *expected_out, const char *expected_log)
@@ -113,7 +106,7 @@ static void check_print(const char *json_text, const char *expected_out, const c
     FILE *log = fmemopen(log_text, sizeof(log_text), "w");
     assert_non_null(out);
     assert_non_null(log);
-    assert_int_equal(result_print(json, out, log, &err), 0);
+    assert_ok(result_print(json, out, log, &err), &err);
     fclose(out);
     fclose(log);
     assert_string_equal(out_text, expected_out);

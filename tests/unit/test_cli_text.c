@@ -1,10 +1,5 @@
 /* NUL characters in the server's JSON: guarded before parsing, restored when written out, everything else untouched. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
-#include <string.h>
+#include "support.h"
 
 #include "text.h"
 
@@ -15,7 +10,7 @@ static void check_guard(const char *json, const char *expected)
     struct rw_error err = {0};
     RW_AUTO_BUFFER struct rw_buffer out;
     rw_buffer_init(&out, 4096);
-    assert_int_equal(text_guard(rw_bytes_of(json, strlen(json)), &out, &err), 0);
+    assert_ok(text_guard(rw_bytes_of(json, strlen(json)), &out, &err), &err);
     assert_int_equal(out.len, strlen(expected));
     assert_memory_equal(out.data, expected, out.len);
 }
@@ -59,7 +54,7 @@ static void test_restore_gives_the_bytes_back(void **state)
         struct rw_error err = {0};
         RW_AUTO_BUFFER struct rw_buffer out;
         rw_buffer_init(&out, 64);
-        assert_int_equal(text_restore(cases[i].text, &out, &err), 0);
+        assert_ok(text_restore(cases[i].text, &out, &err), &err);
         assert_int_equal(out.len, cases[i].len);
         if (out.len > 0) {
             assert_memory_equal(out.data, cases[i].bytes, out.len);
@@ -73,11 +68,9 @@ static void test_bounds_hold(void **state)
     struct rw_error err = {0};
     RW_AUTO_BUFFER struct rw_buffer out;
     rw_buffer_init(&out, 4);
-    assert_int_equal(text_guard(rw_bytes_of("\"\\u0000\"", 8), &out, &err), -1);
-    assert_int_equal(err.code, RW_ERR_TOO_LARGE);
+    assert_fails(text_guard(rw_bytes_of("\"\\u0000\"", 8), &out, &err), &err, TOO_LARGE, "");
     rw_buffer_clear(&out);
-    assert_int_equal(text_restore("12345", &out, &err), -1);
-    assert_int_equal(err.code, RW_ERR_TOO_LARGE);
+    assert_fails(text_restore("12345", &out, &err), &err, TOO_LARGE, "");
 }
 
 int main(void)
