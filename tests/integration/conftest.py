@@ -1,7 +1,7 @@
 """The real stack for the integration tests: private PostgreSQL and RabbitMQ, the daemons of RUNWAVE_PRESET, the local backend.
 
-`stack` is one for the whole run; tests that stop or kill something of it start it again before they end. `servers` gives PostgreSQL and
-RabbitMQ without daemons. When a test failed the state folders are kept and named.
+`stack` is one for the whole run; tests that stop or kill something of it start it again before they end. `servers` gives PostgreSQL
+and RabbitMQ without daemons. When a test failed the state folders are kept and named.
 """
 
 import os

@@ -244,10 +244,10 @@ def test_metrics_of_every_daemon(stack, api):
     assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
 
 
-@pytest.mark.parametrize(
-    "method, path, allowed",
-    [("GET", "/submit", "POST"), ("PUT", "/submit", "POST"), ("POST", f"/result/{uuid.uuid4()}", "GET"), ("DELETE", "/languages", "GET")],
-)
+WRONG_METHODS = [("GET", "/submit", "POST"), ("PUT", "/submit", "POST"), ("DELETE", "/languages", "GET")]
+
+
+@pytest.mark.parametrize("method, path, allowed", WRONG_METHODS + [("POST", f"/result/{uuid.UUID(int=1)}", "GET")])
 def test_wrong_method(api, method, path, allowed):
     answer = api.session.request(method, api.url + path, timeout=10)
     assert answer.status_code == 405

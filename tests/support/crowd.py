@@ -16,7 +16,9 @@ def source_of(number: int) -> str:
 class Crowd:
     """n_tasks tasks by n_clients clients. After run(): results by task id, numbers by task id, refusals counted by kind."""
 
-    def __init__(self, url: str, n_tasks: int, n_clients: int, source: Callable[[int], str] = source_of, timeout_s: float = 300) -> None:
+    def __init__(
+        self, url: str, n_tasks: int, n_clients: int, source: Callable[[int], str] = source_of, timeout_s: float = 300
+    ) -> None:
         self.url = url
         self.n_tasks = n_tasks
         self.timeout_s = timeout_s

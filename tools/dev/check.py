@@ -62,7 +62,9 @@ def tidy() -> bool:
 
     def one(path: str) -> bool:
         argv = ["clang-tidy", "--quiet", "-p", str(folder), path]
-        done = subprocess.run(argv, cwd=repository_root(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False)
+        done = subprocess.run(
+            argv, cwd=repository_root(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False
+        )
         if done.stdout.strip():
             print(done.stdout.strip(), flush=True)
         return done.returncode == 0 and "warning:" not in done.stdout

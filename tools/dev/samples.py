@@ -41,7 +41,8 @@ def run_one(url: str, language: dict) -> Sample:
     wrong = [answer["problem"]] if "problem" in answer else cases.mismatches(cases.load(folder)["expect"], answer)
     if wrong and answer.get("reason"):
         wrong.append(answer["reason"])
-    return Sample(language["name"], answer.get("version", "-"), answer.get("verdict") or answer.get("status", "-"), seconds, "; ".join(wrong))
+    verdict = answer.get("verdict") or answer.get("status", "-")
+    return Sample(language["name"], answer.get("version", "-"), verdict, seconds, "; ".join(wrong))
 
 
 def run_all(url: str, languages: Dict[str, dict]) -> List[Sample]:

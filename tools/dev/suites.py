@@ -62,7 +62,7 @@ def fuzz(_preset: str, extra: Sequence[str]) -> bool:
         corpus = repository_root() / "tests" / "fuzz" / "corpus" / name
         grown = folder / "corpus" / name
         grown.mkdir(parents=True, exist_ok=True)
-        argv = [str(target), f"-max_total_time={seconds}", "-print_final_stats=0", "-verbosity=0", f"-artifact_prefix={grown.parent}/"]
+        argv = [str(target), f"-max_total_time={seconds}", "-verbosity=0", f"-artifact_prefix={grown.parent}/"]
         argv += [str(grown)] + ([str(corpus)] if corpus.is_dir() else [])
         all_right = _run(argv, "fuzz") and all_right
     say(f"fuzzed {len(targets)} targets for {seconds} s each: {'nothing found' if all_right else 'FOUND SOMETHING'}")

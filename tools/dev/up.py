@@ -39,7 +39,8 @@ def run_samples(stack: Stack) -> bool:
     results = samples.run_all(stack.url, stack.languages)
     rows = []
     for result in results:
-        rows.append([result.language, result.version, result.verdict, f"{result.seconds * 1000:.0f} ms", "wrong" if result.problem else "right"])
+        took = f"{result.seconds * 1000:.0f} ms"
+        rows.append([result.language, result.version, result.verdict, took, "wrong" if result.problem else "right"])
     print(table(["language", "version", "verdict", "submit to result", "sample"], rows), flush=True)
     for result in results:
         if result.problem:
@@ -174,7 +175,8 @@ def foreground(options: argparse.Namespace, on_ready: Callable[[bool], None] = l
             say(f"{earlier} earlier tasks are kept in {options.state}")
         all_right = run_samples(stack)
         if not options.once and not signals.stop:
-            say(f"up at {stack.url}; try: curl -d '{{\"language\":\"python\",\"source\":\"print(6*7)\"}}' '{stack.url}/submit?wait=10'")
+            say(f"up at {stack.url}; try:")
+            print(f"curl -d '{{\"language\":\"python\",\"source\":\"print(6*7)\"}}' '{stack.url}/submit?wait=10'", flush=True)
             on_ready(all_right)
             supervise(stack, signals)
     finally:

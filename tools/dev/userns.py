@@ -37,8 +37,8 @@ def problem() -> Optional[str]:
     if os.geteuid() != 0 and _sysctl("kernel.apparmor_restrict_unprivileged_userns") == "1":
         return f"{lead}: run `sysctl kernel.apparmor_restrict_unprivileged_userns=0` as root"
     if _is_chroot():
-        return f"{lead}: the kernel refuses them in a chroot; use a virtual machine, or pivot_root (systemd-nspawn, unshare) instead"
-    return f"{lead}: in a container, start it with --privileged (or permit unshare and mount); the kernel said: {done.stderr.strip()}"
+        return f"{lead}: the kernel refuses them in a chroot; use systemd-nspawn, a container or a virtual machine instead"
+    return f"{lead} ({done.stderr.strip()}): a container has to be started with --privileged, or with unshare and mount permitted"
 
 
 def runner_problem(paths: DaemonPaths) -> Optional[str]:
@@ -46,5 +46,5 @@ def runner_problem(paths: DaemonPaths) -> Optional[str]:
     done = subprocess.run([str(paths["runner"]), "--probe"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
     if done.returncode == 0:
         return None
-    lines = [line for line in done.stderr.splitlines() if line.strip()] or [f"runwave-runner --probe ended with status {done.returncode}"]
-    return lines[-1]
+    lines = [line for line in done.stderr.splitlines() if line.strip()]
+    return lines[-1] if lines else f"runwave-runner --probe ended with status {done.returncode}"

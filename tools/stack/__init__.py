@@ -1,7 +1,7 @@
 """Private servers for developers and tests: PostgreSQL, RabbitMQ and RunWave's daemons in one state folder.
 
-Nothing of the system's is touched: everything listens on loopback with random ports and passwords, keeps its data, logs and secrets under
-the state folder, and is stopped by process id. Only Debian's Python packages are used.
+Nothing of the system's is touched: everything listens on loopback with random ports and passwords, keeps its data, logs and secrets
+under the state folder, and is stopped by process id. Only Debian's Python packages are used.
 """
 
 from .catalogue import languages_on_machine, render_catalogue

@@ -10,7 +10,7 @@
       stdout_bytes: 1048576            # length after decoding
       wall_ms_max: 3000                # upper bounds, and lower ones (_min), of a number
 
-Every other file of the folder is submitted. A single file with the language's own source name goes as `source`, everything else as `files`.
+Every other file of the folder is submitted. A single file with the language's own source name goes as `source`, else all as `files`.
 """
 
 import base64

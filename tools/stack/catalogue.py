@@ -1,4 +1,4 @@
-"""The language catalogue as this machine has it: languages whose tools are missing are left out, versions are what the tools say."""
+"""The language catalogue as this machine has it: languages whose tools are missing are left out, versions are the tools' own."""
 
 import os
 import re
@@ -21,9 +21,8 @@ def _probe(argv: List[str]) -> str:
         return ""
     env = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
     try:
-        done = subprocess.run(
-            argv, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=PROBE_TIMEOUT_S, check=False
-        )
+        pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        done = subprocess.run(argv, env=env, timeout=PROBE_TIMEOUT_S, check=False, **pipes)
     except (OSError, subprocess.TimeoutExpired):
         return ""
     found = VERSION.search(done.stdout.decode("utf-8", "replace"))
@@ -49,7 +48,7 @@ def languages_on_machine() -> Dict[str, dict]:
 
 
 def render_catalogue(target: Path, overrides: "Dict[str, dict] | None" = None) -> Dict[str, dict]:
-    """Write <target>/<id>/language.yaml for each language of the machine; overrides: id -> top-level keys that replace the file's."""
+    """Write <target>/<id>/language.yaml for each language of the machine; overrides: id -> keys that replace the file's."""
     languages = languages_on_machine()
     if target.exists():
         shutil.rmtree(target)

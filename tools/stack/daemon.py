@@ -78,7 +78,14 @@ class Daemon:
     """name: "api", "scheduler" or "pod-manager". listen: where its health routes answer, as in the configuration."""
 
     def __init__(
-        self, name: str, state: Path, program: Path, config: dict, listen: str, env: Optional[Mapping[str, str]] = None, instance: str = ""
+        self,
+        name: str,
+        state: Path,
+        program: Path,
+        config: dict,
+        listen: str,
+        env: Optional[Mapping[str, str]] = None,
+        instance: str = "",
     ) -> None:
         self.name = name + instance
         self.listen = listen

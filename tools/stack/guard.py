@@ -1,7 +1,7 @@
 """The guard ends the servers when their parent is gone without having done so (kill -9 of a test run or of ./dev up).
 
-It is a child of its own that reads one end of a pipe: "+ pid identity signal" and "- pid" lines, and at the end of the file it ends what
-is still listed, last come first. A process is known by its pid and the time of its start, so that a pid used again is left alone.
+It is a child of its own that reads one end of a pipe: "+ pid identity signal" and "- pid" lines, and at the end of the file it ends
+what is still listed, last come first. A process is known by its pid and the time of its start, so that a pid used again is left alone.
 """
 
 import os

@@ -47,8 +47,8 @@ host all all 127.0.0.1/32 scram-sha-256
 
 
 def as_ordinary_user(argv: List[str]) -> List[str]:
-    """PostgreSQL refuses user id 0. Root runs it in a user namespace in which root has another id: it stays root's own process, reaches
-    root's folders, and no further account of the system is needed."""
+    """PostgreSQL refuses user id 0. Root runs it in a user namespace in which root has another id: it stays root's own process,
+    reaches root's folders, and no further account of the system is needed."""
     if os.geteuid() != 0:
         return argv
     return ["/usr/bin/unshare", "--user", "--map-user=1000", "--map-group=1000", "--"] + argv
@@ -152,7 +152,8 @@ class Postgres:
         argv = [str(BIN / "initdb"), "-D", str(self.data), "-U", ADMIN, f"--pwfile={self.admin_password_file}"]
         argv += ["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8", "--no-instructions"]
         env = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
-        done = subprocess.run(as_ordinary_user(argv), env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        done = subprocess.run(as_ordinary_user(argv), env=env, text=True, check=False, **pipes)
         if done.returncode != 0:
             raise StartError(f"initdb failed with status {done.returncode}\n{done.stdout}")
 
@@ -174,7 +175,7 @@ class Postgres:
             time.sleep(0.02)
 
     def _clear_stale_lock(self) -> None:
-        """After a crash postmaster.pid stays, and its pid may belong to somebody else by now; the server would refuse to start then."""
+        """After a crash postmaster.pid stays, and its pid may be somebody else's by now: the server would refuse to start."""
         lock = self.data / "postmaster.pid"
         if lock.exists():
             self._wait_for_backends()
@@ -183,21 +184,23 @@ class Postgres:
             lock.unlink(missing_ok=True)
 
     def _is_ready(self) -> bool:
-        psycopg2.connect(
+        self._connect_admin().close()
+        return True
+
+    def _connect_admin(self) -> "psycopg2.extensions.connection":
+        connection = psycopg2.connect(
             host=self.host,
             port=self.port,
             dbname="postgres",
             user=ADMIN,
             password=read_secret(self.admin_password_file),
-            connect_timeout=2,
-        ).close()
-        return True
-
-    def _ensure_database(self) -> None:
-        connection = psycopg2.connect(
-            host=self.host, port=self.port, dbname="postgres", user=ADMIN, password=read_secret(self.admin_password_file), connect_timeout=5
+            connect_timeout=5,
         )
         connection.autocommit = True
+        return connection
+
+    def _ensure_database(self) -> None:
+        connection = self._connect_admin()
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (self.user,))
             if cursor.fetchone() is None:

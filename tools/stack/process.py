@@ -1,4 +1,4 @@
-"""One child process that outlives nobody: started in a session of its own, found again by its pid file, stopped by its process id."""
+"""One child process: started in a session of its own, found again by its pid file, stopped by its process id."""
 
 import os
 import random

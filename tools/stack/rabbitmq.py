@@ -35,6 +35,9 @@ log.console.level = info
 log.file = false
 """
 
+# Schedulers that spin while they wait would take the processors from the code we run.
+ERL_ARGS = "-kernel inet_dist_use_interface {127,0,0,1} +sbwt none +sbwtdcpu none +sbwtdio none"
+
 # Host names without DNS: the node's name is all that Erlang ever has to look up.
 INETRC = '{hosts_file, ""}.\n{host, {127,0,0,1}, ["localhost"]}.\n{lookup, [file]}.\n'
 
@@ -155,8 +158,7 @@ class RabbitMQ:
             "RABBITMQ_LOG_BASE": str(self.home),
             "RABBITMQ_PID_FILE": str(self.home / "server.pid"),
             "RABBITMQ_DIST_PORT": str(dist_port),
-            # Schedulers that spin while they wait would take the processors from the code we run.
-            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1} +sbwt none +sbwtdcpu none +sbwtdio none",
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": ERL_ARGS,
         }
         self.epmd = Process(
             "epmd",

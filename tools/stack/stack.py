@@ -145,7 +145,8 @@ class Stack:
     def _configs(self, run_dir: Path, token_file: Path) -> Dict[str, dict]:
         pods_dir = private_dir(run_dir / "pods")
         manager_socket = run_dir / "pm.sock"
-        shared = {"database": self.postgres.config(), "broker": self.rabbitmq.config(), "languages_dir": str(self.state / "languages")}
+        languages_dir = str(self.state / "languages")
+        shared = {"database": self.postgres.config(), "broker": self.rabbitmq.config(), "languages_dir": languages_dir}
         local = {"run_dir": str(pods_dir), "runner": str(self.paths["runner"]), "sandbox": "namespaces"}
         local["cgroup"] = f"runwave-{hashlib.sha256(os.fsencode(str(self.state))).hexdigest()[:8]}"
         if os.geteuid() == 0:
@@ -159,7 +160,7 @@ class Stack:
             },
             "pod-manager": {
                 "http": {"listen": f"unix:{manager_socket}"},
-                "languages_dir": shared["languages_dir"],
+                "languages_dir": languages_dir,
                 "token_file": str(token_file),
                 "backend": "local",
                 "local": local,
