@@ -72,7 +72,7 @@ int manager_config_prepare(void *raw, struct rw_error *err)
 {
     struct manager_config *config = raw;
     rw_config_log_defaults(&config->log);
-    rw_config_http_defaults(&config->http, "127.0.0.1:8082");
+    rw_config_http_defaults(&config->http, "127.0.0.1:8081");
     if (!config->backend) {
         config->backend = rw_xstrdup("local");
     }
