@@ -27,10 +27,8 @@ struct api_metrics {
     struct rw_counter **submitted; /* by index in the catalogue */
     struct rw_counter *waits[_WAIT_MAX];
     struct rw_gauge *waiting;
-    struct rw_counter *published[RW_PUBLISH_UNKNOWN + 1];
     struct rw_counter *not_published; /* the publisher took no message: the sweep will */
     struct rw_gauge *backlog;
-    struct rw_gauge *broker_connected;
 };
 
 struct api {
@@ -73,7 +71,7 @@ void api_reply_error(struct api *api, struct rw_http_request *request, const str
 /* What a database error means to a client: an answer that did not come in time is 503, as is a connection that broke. */
 void api_reply_database_error(struct api *api, struct rw_http_request *request, const struct rw_error *err);
 
-int api_metrics_init(struct api *api);
+void api_metrics_init(struct api *api);
 
 /* The rw_daemon of this program. */
 extern const struct rw_daemon api_daemon;

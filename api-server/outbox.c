@@ -94,7 +94,7 @@ static void on_marked(void *arg, const PGresult *result, const struct rw_error *
 
 bool outbox_flush(struct outbox *outbox)
 {
-    RW_AUTO_BUFFER struct rw_buffer buffer;
+    RW_AUTO_BUFFER struct rw_buffer buffer = {0};
     struct rw_pg_params params = {0};
     struct rw_error err = {0};
 
@@ -126,7 +126,6 @@ static void on_flush_timer(uv_timer_t *timer)
 static void on_published(void *arg, enum rw_publish_outcome outcome)
 {
     struct publication *publication = arg;
-    rw_counter_add(publication->outbox->api->metrics.published[outcome], 1);
     if (outcome == RW_PUBLISH_CONFIRMED) {
         add_confirmed(publication->outbox, &publication->id, 1);
     }
@@ -187,7 +186,6 @@ static void on_backlog_timer(uv_timer_t *timer)
     struct outbox *outbox = timer->data;
     bool is_connected = rw_amqp_publisher_is_connected(outbox->api->publisher);
 
-    rw_gauge_set(outbox->api->metrics.broker_connected, is_connected);
     outbox->is_broker_struggling = !is_connected || outbox->has_refused;
     outbox->has_refused = false;
     if (!outbox->is_broker_struggling) {

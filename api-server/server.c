@@ -162,9 +162,12 @@ static int start(uv_loop_t *loop, void *config, void **ret_daemon, struct rw_err
     api->health = rw_health_new();
     api->drain_timer.data = api;
     rw_health_set(api->health, "database", false, "no connection");
-    if (load_secrets(api, err) || load_catalogue(api, err) || api_metrics_init(api) || rw_mailbox_open(loop, &api->mailbox, err) ||
-        start_database(api, err) || outbox_open(api, &api->outbox, err) || waiters_open(api, &api->waiters, err) ||
-        start_broker(api, err) || start_http(api, err)) {
+    if (load_secrets(api, err) || load_catalogue(api, err)) {
+        return -1;
+    }
+    api_metrics_init(api);
+    if (rw_mailbox_open(loop, &api->mailbox, err) || start_database(api, err) || outbox_open(api, &api->outbox, err) ||
+        waiters_open(api, &api->waiters, err) || start_broker(api, err) || start_http(api, err)) {
         return -1;
     }
     int failed = uv_timer_init(loop, &api->drain_timer);

@@ -111,7 +111,7 @@ void rw_health_reply_ready(const struct rw_health *health, struct rw_http_reques
 void rw_metrics_reply(const struct rw_metrics *metrics, struct rw_http_request *request)
 {
     enum { METRICS_BYTES_MAX = 4 * 1024 * 1024 };
-    RW_AUTO_BUFFER struct rw_buffer text;
+    RW_AUTO_BUFFER struct rw_buffer text = {0};
     struct rw_error err = {0};
 
     rw_buffer_init(&text, METRICS_BYTES_MAX);

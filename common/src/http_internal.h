@@ -2,7 +2,8 @@
  *
  *   http_server.c   start, quiesce, stop; the list of open requests
  *   http_listen.c   the listening socket, and the keeper thread: it accepts connections and shuts down those past their deadline
- *   http_request.c  libmicrohttpd's callbacks: checks, routing, body, suspending
+ *   http_request.c  libmicrohttpd's callbacks: body, handler, suspending
+ *   http_check.c    what is checked before the body is read: target, headers, route, token
  *   http_reply.c    answers, from any thread */
 #ifndef RW_HTTP_INTERNAL_H
 #define RW_HTTP_INTERNAL_H
@@ -20,7 +21,7 @@ enum {
     HTTP_PARAMS_MAX = 4,
     HTTP_VALUES_MAX = 128,                    /* header lines and query arguments of one request */
     HTTP_REPLY_HEADERS_MAX = 8,               /* extra ones */
-    HTTP_STATUS_CLASSES = 5,                  /* 1xx to 5xx */
+    HTTP_STATUS_CLASSES = 3,                  /* 2xx, 4xx, 5xx: no others are sent */
     HTTP_DISCARD_BYTES_MAX = 8 * 1024 * 1024, /* of a refused body, so that the client gets to read why */
     HTTP_STOP_FLUSH_MS = 1000,                /* for the last 503s to leave */
 };
@@ -135,6 +136,10 @@ enum MHD_Result http_on_request(void *cls, struct MHD_Connection *mhd, const cha
 void http_on_completed(void *cls, struct MHD_Connection *mhd, void **state, enum MHD_RequestTerminationCode code);
 void http_on_connection(void *cls, struct MHD_Connection *mhd, void **state, enum MHD_ConnectionNotificationCode code);
 void http_deadline_set(struct rw_http_request *request, bool has_deadline);
+
+/* http_check.c: copies headers and query, begins the trace, finds the route. *ret_len: the body's announced length, UINT64_MAX when it
+ * comes in chunks. must_close is set when the connection cannot go on. */
+RW_NODISCARD int http_check_head(struct rw_http_request *request, const char *method, uint64_t *ret_len, struct rw_error *err);
 
 /* http_reply.c */
 void http_request_unref(struct rw_http_request *request);

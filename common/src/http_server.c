@@ -43,6 +43,7 @@ void http_request_close(struct rw_http_request *request)
 
 static void register_metrics(struct rw_http_server *server)
 {
+    static const char *const classes[HTTP_STATUS_CLASSES] = {"2xx", "4xx", "5xx"};
     struct rw_metrics *metrics = server->options.metrics;
     size_t n_routes = server->options.n_routes;
 
@@ -51,7 +52,7 @@ static void register_metrics(struct rw_http_server *server)
         const char *method = i < n_routes ? server->options.routes[i].method : "";
         const char *path = i < n_routes ? server->options.routes[i].path : "";
         for (unsigned class = 0; class < HTTP_STATUS_CLASSES; class ++) {
-            RW_AUTO_FREE char *labels = rw_xasprintf("method=\"%s\",route=\"%s\",code=\"%uxx\"", method, path, class + 1);
+            RW_AUTO_FREE char *labels = rw_xasprintf("method=\"%s\",route=\"%s\",code=\"%s\"", method, path, classes[class]);
             server->route_metrics[i].requests[class] = rw_metrics_counter(metrics, "runwave_http_requests_total", labels,
                                                                           "Requests completed, by route and class of status.");
         }
