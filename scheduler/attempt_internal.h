@@ -48,7 +48,7 @@ struct attempt {
 
 #define attempt_log(level, attempt, message, ...)                                                                                  \
     rw_log((level), (message), RW_LOG_STR("task_id", (attempt)->task_id_text), RW_LOG_INT("attempt", (attempt)->number),           \
-           RW_LOG_STR("trace_id", (attempt)->trace_id) __VA_OPT__(, ) __VA_ARGS__)
+           RW_LOG_STR("trace_id", (attempt)->trace_id), ##__VA_ARGS__)
 
 /* ---- attempt.c ---- */
 

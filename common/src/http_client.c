@@ -30,7 +30,7 @@ struct rw_http_client {
     uv_loop_t *loop;
     CURLM *multi;
     uv_timer_t timer;
-    LIST_HEAD(, rw_http_call) calls;
+    LIST_HEAD(rw_http_calls, rw_http_call) calls;
     size_t n_handles; /* that the loop has not closed yet */
     bool is_closing;
 };

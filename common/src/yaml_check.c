@@ -110,7 +110,7 @@ static int find_field(struct walk *walk, const cyaml_schema_field_t *fields, boo
         return fail_here(walk, "a key is expected");
     }
     const char *key = (const char *)walk->event.data.scalar.value;
-    for (size_t i = 0; fields[i].key && i < FIELDS_MAX; i++) {
+    for (size_t i = 0; i < FIELDS_MAX && fields[i].key; i++) {
         if (strcmp(fields[i].key, key) != 0 || strlen(key) != walk->event.data.scalar.length) {
             continue;
         }

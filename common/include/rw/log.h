@@ -37,11 +37,11 @@ void rw_log_setup(const char *daemon, enum rw_log_level level_min);
 /* "debug", "info", "warning", "error"; INVALID otherwise. */
 RW_NODISCARD int rw_log_level_parse(const char *text, enum rw_log_level *ret_level, struct rw_error *err);
 
-#define rw_log(level, message, ...)                                                                                                \
-    rw_log_write((level), (message), (const struct rw_log_field[]){__VA_ARGS__ __VA_OPT__(, ){.kind = _RW_LOG_END}})
+/* The list of fields that begins behind an element of no meaning: a comma before __VA_ARGS__ may then be swallowed with it. */
+#define _RW_LOG_FIELDS(...)         ((const struct rw_log_field[]){{.kind = _RW_LOG_END}, ##__VA_ARGS__, {.kind = _RW_LOG_END}} + 1)
+#define rw_log(level, message, ...) rw_log_write((level), (message), _RW_LOG_FIELDS(__VA_ARGS__))
 /* An error's code, message and errno as fields, with further fields behind. */
-#define rw_log_error(level, message, err, ...)                                                                                     \
-    rw_log_write_error((level), (message), (err), (const struct rw_log_field[]){__VA_ARGS__ __VA_OPT__(, ){.kind = _RW_LOG_END}})
+#define rw_log_error(level, message, err, ...) rw_log_write_error((level), (message), (err), _RW_LOG_FIELDS(__VA_ARGS__))
 
 void rw_log_write(enum rw_log_level level, const char *message, const struct rw_log_field *fields);
 void rw_log_write_error(enum rw_log_level level, const char *message, const struct rw_error *err,
