@@ -66,7 +66,7 @@ static int fail_problem(struct session *session, struct rw_error *err)
     const cJSON *fault = NULL;
     cJSON_ArrayForEach(fault, cJSON_GetObjectItemCaseSensitive(session->json, "errors"))
     {
-        fprintf(session->log, "runwave: %s: %s\n", text_member(fault, "field"), text_member(fault, "message"));
+        (void)fprintf(session->log, "runwave: %s: %s\n", text_member(fault, "field"), text_member(fault, "message"));
     }
     return rw_error_set(err, error_of_status(session->reply.status), 0, __func__, "%s: %s (HTTP %d)",
                         text_member(session->json, "title"), text_member(session->json, "detail"), session->reply.status);
@@ -85,7 +85,7 @@ static int call(struct session *session, const char *path, const char *body, uin
 static void print_json(struct session *session)
 {
     (void)fwrite(session->reply.body.data, 1, session->reply.body.len, session->out);
-    fputc('\n', session->out);
+    (void)fputc('\n', session->out);
 }
 
 /* ---- waiting ---- */
@@ -96,7 +96,7 @@ static uint32_t next_step_s(const struct session *session)
     if (left_ms <= 0) {
         return 0;
     }
-    return left_ms >= WAIT_STEP_S * 1000 ? WAIT_STEP_S : (uint32_t)((left_ms + 999) / 1000);
+    return left_ms >= (int64_t)WAIT_STEP_S * 1000 ? WAIT_STEP_S : (uint32_t)((left_ms + 999) / 1000);
 }
 
 static void pause_ms(uint32_t ms)
@@ -139,7 +139,7 @@ static int report(struct session *session, struct rw_error *err)
             return -1;
         }
     } else {
-        fprintf(session->log, "runwave: task %s is %s\n", text_member(session->json, "task_id"), rw_task_state_name(state));
+        (void)fprintf(session->log, "runwave: task %s is %s\n", text_member(session->json, "task_id"), rw_task_state_name(state));
     }
     return result_exit_status(session->json);
 }
@@ -177,14 +177,14 @@ static int submit(struct session *session, struct rw_error *err)
     }
     RW_AUTO_FREE char *task_id = rw_xstrdup(text_member(session->json, "task_id"));
     if (!rw_task_state_is_final(result_state(session->json)) && next_step_s(session) > 0) {
-        fprintf(session->log, "runwave: waiting for task %s\n", task_id);
+        (void)fprintf(session->log, "runwave: waiting for task %s\n", task_id);
         if (await_result(session, task_id, err) < 0) {
             return rw_error_wrap(err, "task %s", task_id);
         }
     }
     int status = report(session, err);
     if (status == CLI_EXIT_NOT_FINAL && !session->options->is_json) {
-        fprintf(session->out, "%s\n", task_id);
+        (void)fprintf(session->out, "%s\n", task_id);
     }
     /* Whoever does not want to wait is content with the id. */
     return status == CLI_EXIT_NOT_FINAL && session->options->wait_s == 0 ? CLI_EXIT_OK : status;
@@ -208,7 +208,7 @@ static void print_texts(FILE *out, const char *heading, const cJSON *texts)
     cJSON_ArrayForEach(text, texts)
     {
         const char *value = cJSON_IsObject(text) ? text_member(text, "version") : cJSON_GetStringValue(text);
-        fprintf(out, "%s%s", separator, value ? value : "");
+        (void)fprintf(out, "%s%s", separator, value ? value : "");
         separator = ", ";
     }
 }
@@ -225,11 +225,11 @@ static int languages(struct session *session, struct rw_error *err)
     const cJSON *language = NULL;
     cJSON_ArrayForEach(language, cJSON_GetObjectItemCaseSensitive(session->json, "languages"))
     {
-        fprintf(session->out, "%-12s %-12s", text_member(language, "id"), text_member(language, "name"));
+        (void)fprintf(session->out, "%-12s %-12s", text_member(language, "id"), text_member(language, "name"));
         print_texts(session->out, " ", cJSON_GetObjectItemCaseSensitive(language, "versions"));
         print_texts(session->out, "; files ", cJSON_GetObjectItemCaseSensitive(language, "source_extensions"));
         print_texts(session->out, "; also called ", cJSON_GetObjectItemCaseSensitive(language, "aliases"));
-        fputc('\n', session->out);
+        (void)fputc('\n', session->out);
     }
     return CLI_EXIT_OK;
 }
@@ -244,10 +244,10 @@ static int health(struct session *session, struct rw_error *err)
         print_json(session);
     } else {
         const cJSON *condition = NULL;
-        fprintf(session->out, "%s\n", text_member(session->json, "status"));
+        (void)fprintf(session->out, "%s\n", text_member(session->json, "status"));
         cJSON_ArrayForEach(condition, cJSON_GetObjectItemCaseSensitive(session->json, "lacking"))
         {
-            fprintf(session->out, "lacking: %s %s\n", text_member(condition, "name"), text_member(condition, "detail"));
+            (void)fprintf(session->out, "lacking: %s %s\n", text_member(condition, "name"), text_member(condition, "detail"));
         }
     }
     return session->reply.status == 200 ? CLI_EXIT_OK : rw_err_exit_code(RW_ERR_UNAVAILABLE);
@@ -276,7 +276,7 @@ int commands_run(const struct cli_options *options, FILE *out, FILE *log)
     cJSON_Delete(session.json);
     rw_buffer_done(&session.reply.body);
     if (status < 0) {
-        fprintf(log, "runwave: %s\n", err.message);
+        (void)fprintf(log, "runwave: %s\n", err.message);
         return rw_err_exit_code(err.code);
     }
     return status;

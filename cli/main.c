@@ -12,7 +12,7 @@ int main(int argc, char **argv)
     struct rw_error err = {0};
     struct cli_options options;
     if (options_parse(argc, argv, &options, &err) < 0) {
-        fprintf(stderr, "runwave: %s\n", err.message);
+        (void)fprintf(stderr, "runwave: %s\n", err.message);
         return CLI_EXIT_USAGE;
     }
     int status = CLI_EXIT_OK;
@@ -26,7 +26,7 @@ int main(int argc, char **argv)
         curl_global_cleanup();
     }
     if (fflush(stdout) != 0 || ferror(stdout)) {
-        fprintf(stderr, "runwave: the output could not be written\n");
+        (void)fprintf(stderr, "runwave: the output could not be written\n");
         return rw_err_exit_code(RW_ERR_IO);
     }
     return status;

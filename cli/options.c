@@ -230,28 +230,28 @@ int options_parse(int argc, char **argv, struct cli_options *ret_options, struct
 
 static void print_row(FILE *out, const struct option_row *row)
 {
-    fprintf(out, "  %c%c --%-8s %-7s %s", row->letter ? '-' : ' ', row->letter ? row->letter : ' ', row->name,
-            row->value ? row->value : "", row->help);
+    (void)fprintf(out, "  %c%c --%-8s %-7s %s", row->letter ? '-' : ' ', row->letter ? row->letter : ' ', row->name,
+                  row->value ? row->value : "", row->help);
     const char *separator = "  [";
     for (size_t i = 0; row->commands != FOR_ALL && i < _CLI_COMMAND_MAX; i++) {
         if ((row->commands & (1 << i)) != 0) {
-            fprintf(out, "%s%s", separator, command_rows[i].name);
+            (void)fprintf(out, "%s%s", separator, command_rows[i].name);
             separator = ", ";
         }
     }
-    fprintf(out, "%s\n", row->commands != FOR_ALL ? "]" : "");
+    (void)fprintf(out, "%s\n", row->commands != FOR_ALL ? "]" : "");
 }
 
 void options_help(FILE *out)
 {
-    fprintf(out, "runwave: submit code to a RunWave server and read the results\n\n");
+    (void)fprintf(out, "runwave: submit code to a RunWave server and read the results\n\n");
     for (size_t i = 0; i < _CLI_COMMAND_MAX; i++) {
-        fprintf(out, "  runwave %-9s %-8s %s\n", command_rows[i].name, command_rows[i].operands, command_rows[i].help);
+        (void)fprintf(out, "  runwave %-9s %-8s %s\n", command_rows[i].name, command_rows[i].operands, command_rows[i].help);
     }
-    fprintf(out, "\nOptions, and the commands that take them when not all do:\n");
+    (void)fprintf(out, "\nOptions, and the commands that take them when not all do:\n");
     for (size_t i = 0; i < RW_ARRAY_SIZE(option_rows); i++) {
         print_row(out, &option_rows[i]);
     }
-    fprintf(out, "\nA server that asks for a token gets the one in $RUNWAVE_TOKEN.\n");
-    fprintf(out, "The exit status tells the verdict; docs/cli.md has the table.\n");
+    (void)fprintf(out, "\nA server that asks for a token gets the one in $RUNWAVE_TOKEN.\n");
+    (void)fprintf(out, "The exit status tells the verdict; docs/cli.md has the table.\n");
 }

@@ -71,16 +71,16 @@ static void add_texts(cJSON *object, const char *key, const struct cli_list *lis
     }
 }
 
-/* "NAME=VALUE" into a name owned by the caller and a value borrowed from item. */
-static int split(const char *item, const char *option, char **ret_name, const char **ret_value, struct rw_error *err)
+/* "NAME=VALUE": returns the value, borrowed from item; the name is owned by the caller. NULL with *err filled. */
+static const char *split(const char *item, const char *option, char **ret_name, struct rw_error *err)
 {
     const char *equals = strchr(item, '=');
     if (!equals || equals == item) {
-        return rw_fail(err, INVALID, "--%s wants NAME=VALUE, not '%s'", option, item);
+        (void)rw_fail(err, INVALID, "--%s wants NAME=VALUE, not '%s'", option, item);
+        return NULL;
     }
     *ret_name = rw_xstrndup(item, (size_t)(equals - item));
-    *ret_value = equals + 1;
-    return 0;
+    return equals + 1;
 }
 
 static int add_environment(cJSON *body, const struct cli_list *env, struct rw_error *err)
@@ -88,8 +88,8 @@ static int add_environment(cJSON *body, const struct cli_list *env, struct rw_er
     cJSON *object = env->count > 0 ? cJSON_AddObjectToObject(body, "env") : NULL;
     for (size_t i = 0; i < env->count; i++) {
         RW_AUTO_FREE char *name = NULL;
-        const char *value = NULL;
-        if (split(env->items[i], "env", &name, &value, err) < 0) {
+        const char *value = split(env->items[i], "env", &name, err);
+        if (!value) {
             return -1;
         }
         cJSON_DeleteItemFromObjectCaseSensitive(object, name); /* the last one of a name counts */
@@ -103,8 +103,8 @@ static int add_limits(cJSON *body, const struct cli_list *limits, struct rw_erro
     cJSON *object = limits->count > 0 ? cJSON_AddObjectToObject(body, "limits") : NULL;
     for (size_t i = 0; i < limits->count; i++) {
         RW_AUTO_FREE char *name = NULL;
-        const char *value = NULL;
-        if (split(limits->items[i], "limit", &name, &value, err) < 0) {
+        const char *value = split(limits->items[i], "limit", &name, err);
+        if (!value) {
             return -1;
         }
         char *end = NULL;

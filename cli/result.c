@@ -97,8 +97,8 @@ static void print_numbers(const cJSON *result, FILE *log)
     for (size_t i = 0; i < RW_ARRAY_SIZE(numbers); i++) {
         const cJSON *number = member(result, numbers[i].key);
         if (cJSON_IsNumber(number)) {
-            fprintf(log, ", %s%.*f%s", numbers[i].before, numbers[i].decimals, number->valuedouble / numbers[i].divisor,
-                    numbers[i].after);
+            (void)fprintf(log, ", %s%.*f%s", numbers[i].before, numbers[i].decimals, number->valuedouble / numbers[i].divisor,
+                          numbers[i].after);
         }
     }
 }
@@ -107,18 +107,18 @@ static void print_verdict(const cJSON *result, FILE *log)
 {
     static const char *const truncated_keys[] = {"stdout_truncated", "stderr_truncated", "compile_output_truncated"};
     const char *verdict = text_member(result, "verdict");
-    fprintf(log, "runwave: %s", verdict[0] != '\0' ? verdict : text_member(result, "status"));
+    (void)fprintf(log, "runwave: %s", verdict[0] != '\0' ? verdict : text_member(result, "status"));
     print_numbers(result, log);
     for (size_t i = 0; i < RW_ARRAY_SIZE(truncated_keys); i++) {
         if (cJSON_IsTrue(member(result, truncated_keys[i]))) {
-            fprintf(log, ", %s", truncated_keys[i]);
+            (void)fprintf(log, ", %s", truncated_keys[i]);
         }
     }
     if (text_member(result, "reason")[0] != '\0') {
-        fprintf(log, ", %s", text_member(result, "reason"));
+        (void)fprintf(log, ", %s", text_member(result, "reason"));
     }
-    fprintf(log, " (%s %s, task %s)\n", text_member(result, "language"), text_member(result, "version"),
-            text_member(result, "task_id"));
+    (void)fprintf(log, " (%s %s, task %s)\n", text_member(result, "language"), text_member(result, "version"),
+                  text_member(result, "task_id"));
 }
 
 int result_print(const cJSON *result, FILE *out, FILE *log, struct rw_error *err)
@@ -130,7 +130,7 @@ int result_print(const cJSON *result, FILE *out, FILE *log, struct rw_error *err
         return -1;
     }
     if (is_log_open) {
-        fputc('\n', log);
+        (void)fputc('\n', log);
     }
     print_verdict(result, log);
     return 0;

@@ -13,9 +13,9 @@ static int parse(const char *const *words, struct cli_options *options, struct r
     char *argv[WORDS_MAX + 1] = {NULL};
     int argc = 0;
     while (words[argc]) {
-        argv[argc] = (char *)(uintptr_t)words[argc];
         argc++;
     }
+    memcpy(argv, words, (size_t)argc * sizeof(*words));
     return options_parse(argc, argv, options, err);
 }
 

@@ -107,8 +107,8 @@ static void check_print(const char *json_text, const char *expected_out, const c
     assert_non_null(out);
     assert_non_null(log);
     assert_ok(result_print(json, out, log, &err), &err);
-    fclose(out);
-    fclose(log);
+    assert_int_equal(fclose(out), 0);
+    assert_int_equal(fclose(log), 0);
     assert_string_equal(out_text, expected_out);
     assert_string_equal(log_text, expected_log);
 }
