@@ -131,6 +131,7 @@ static int parse_lease(const struct http_api *api, struct rw_http_request *http,
     *wish = (struct manager_request){.wait_ms = (uint32_t)body.wait_ms,
                                      .deadline_ms = (uint32_t)body.deadline_ms,
                                      .attempt = body.attempt,
+                                     .wanted_us = rw_monotonic_us(),
                                      .granted = on_granted,
                                      .refused = on_refused};
     (void)snprintf(wish->task_id, sizeof(wish->task_id), "%s", body.task_id ? body.task_id : "");

@@ -53,7 +53,7 @@ static void run_grant(struct manager *manager, const struct pool_action *action,
     struct manager_language_metrics *metrics = &manager_language_of(manager, pod)->metrics;
     rw_counter_add(metrics->granted, 1);
     rw_gauge_add(metrics->leases, 1);
-    rw_histogram_observe(metrics->lease_wait, (double)action->waited_ms / 1000);
+    rw_histogram_observe(metrics->lease_wait, (double)(rw_monotonic_us() - request->wanted_us) / 1e6);
     rw_log(RW_LOG_DEBUG, "lease granted", RW_LOG_STR("pod", pod->name), RW_LOG_STR("task_id", lease->task_id),
            RW_LOG_INT("attempt", lease->attempt), RW_LOG_INT("waited_ms", action->waited_ms));
     struct manager_grant grant = {.lease_id = &lease->id, .pod = pod->name, .address = pod->address, .secret = pod->secret};

@@ -50,6 +50,7 @@ struct manager_request {
     uint32_t deadline_ms;
     int64_t attempt;
     char task_id[RW_UUID_TEXT_BYTES];
+    int64_t wanted_us; /* since when, monotonic */
     void (*granted)(struct manager_request *request, const struct manager_grant *grant);
     void (*refused)(struct manager_request *request, const struct rw_error *err);
 };

@@ -1,11 +1,5 @@
 /* The pool decisions, one situation a test. test_pool_random.c drives them at random. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-
-#include <cmocka.h>
+#include "support.h"
 
 #include "pool.h"
 

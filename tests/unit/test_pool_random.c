@@ -1,11 +1,5 @@
 /* The pools driven at random, with fixed seeds: a model beside them checks after every decision what must always hold (pool.h). */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-
-#include <cmocka.h>
+#include "support.h"
 
 #include "pool.h"
 

@@ -1,10 +1,5 @@
 /* The scaling decision: the formula, the ceiling, the slow shrinking, the arrival rate. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "support.h"
 
 #include "scale.h"
 
