@@ -145,7 +145,7 @@ static enum attempt_failure failure_of_status(int status)
     return status == 503 ? FAILURE_POOL_EMPTY : status >= 400 && status < 500 ? FAILURE_LEASE_REJECTED : FAILURE_PODS_UNAVAILABLE;
 }
 
-static void answered(void *arg, int status, struct rw_bytes body, const struct rw_error *call_err)
+static void answered(void *arg, const struct rw_http_answer *answer, const struct rw_error *call_err)
 {
     RW_AUTO_FREE struct lease_request *request = arg;
     struct leases *leases = request->leases;
@@ -158,10 +158,10 @@ static void answered(void *arg, int status, struct rw_bytes body, const struct r
     bool is_leased = false;
     if (call_err) {
         err = *call_err;
-    } else if (status != 200) {
-        failure = failure_of_status(status);
-        (void)rw_fail(&err, UNAVAILABLE, "the pod-manager answered %d", status);
-    } else if (decode_lease(body, &lease, &err) < 0) {
+    } else if (answer->status != 200) {
+        failure = failure_of_status(answer->status);
+        (void)rw_fail(&err, UNAVAILABLE, "the pod-manager answered %d", answer->status);
+    } else if (decode_lease(answer->body, &lease, &err) < 0) {
         (void)rw_error_wrap(&err, "the pod-manager's answer");
     } else {
         is_leased = true;
@@ -225,17 +225,16 @@ static void end_release(struct release *release)
 
 static void send_release(uv_timer_t *timer);
 
-static void released(void *arg, int status, struct rw_bytes body, const struct rw_error *err)
+static void released(void *arg, const struct rw_http_answer *answer, const struct rw_error *err)
 {
-    (void)body;
     struct release *release = arg;
     release->call = NULL;
     report(release->leases, !err);
-    bool is_settled = !err && status < 500;
+    bool is_settled = !err && answer->status < 500;
     if (is_settled || release->backoff.failures + 1 >= RELEASE_TRIES_MAX) {
-        if (!is_settled || (status != 204 && status != 404)) {
+        if (!is_settled || (answer->status != 204 && answer->status != 404)) {
             char id[RW_UUID_TEXT_BYTES];
-            rw_log(RW_LOG_WARNING, "lease not given back, it ends at its deadline", RW_LOG_INT("status", status),
+            rw_log(RW_LOG_WARNING, "lease not given back, it ends at its deadline", RW_LOG_INT("status", answer->status),
                    RW_LOG_STR("lease_id", rw_uuid_format(&release->id, id)),
                    RW_LOG_STR("error_message", err ? err->message : NULL));
         }
@@ -253,7 +252,7 @@ static void send_release(uv_timer_t *timer)
                                            lease_outcome_name(release->outcome));
     struct rw_error err;
     if (call(release->leases, "DELETE", path, rw_bytes_of(NULL, 0), CALL_MS, released, release, &release->call, &err) < 0) {
-        released(release, 0, rw_bytes_of(NULL, 0), &err);
+        released(release, &(struct rw_http_answer){.status = 0}, &err);
     }
 }
 
@@ -281,10 +280,9 @@ size_t leases_pending(const struct leases *leases)
 
 /* ---- does it answer? ---- */
 
-static void probed(void *arg, int status, struct rw_bytes body, const struct rw_error *err)
+static void probed(void *arg, const struct rw_http_answer *answer, const struct rw_error *err)
 {
-    (void)status;
-    (void)body;
+    (void)answer;
     struct leases *leases = arg;
     leases->probe = NULL;
     report(leases, !err);

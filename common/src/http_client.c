@@ -12,7 +12,7 @@
 
 #include <rw/auto.h>
 
-enum { KEPT_CONNECTIONS = 64 };
+enum { KEPT_CONNECTIONS = 64, RETRY_AFTER_MAX_S = 86400 };
 
 struct rw_http_call {
     LIST_ENTRY(rw_http_call) link;
@@ -21,6 +21,8 @@ struct rw_http_call {
     struct curl_slist *headers;
     struct rw_buffer response;
     bool is_too_large;
+    bool is_ended; /* on_data had enough */
+    bool (*on_data)(void *arg, struct rw_bytes data);
     rw_http_called done;
     void *arg;
     char message[CURL_ERROR_SIZE];
@@ -58,6 +60,9 @@ static enum rw_err error_of(const struct rw_http_call *call, CURLcode code)
     if (call->is_too_large) {
         return RW_ERR_TOO_LARGE;
     }
+    if (call->is_ended) {
+        return RW_ERR_CANCELLED;
+    }
     switch ((int)code) {
     case CURLE_COULDNT_RESOLVE_HOST:
     case CURLE_COULDNT_CONNECT:
@@ -74,8 +79,10 @@ static enum rw_err error_of(const struct rw_http_call *call, CURLcode code)
 static void finish(struct rw_http_call *call, CURLcode code)
 {
     long status = 0;
+    curl_off_t retry_after_s = 0;
     struct rw_error err;
     (void)curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
+    (void)curl_easy_getinfo(call->easy, CURLINFO_RETRY_AFTER, &retry_after_s);
     if (code != CURLE_OK) {
         const char *url = NULL;
         (void)curl_easy_getinfo(call->easy, CURLINFO_EFFECTIVE_URL, &url);
@@ -89,11 +96,13 @@ static void finish(struct rw_http_call *call, CURLcode code)
     struct rw_buffer response = call->response;
     rw_buffer_init(&call->response, 0);
     call_free(call);
+    struct rw_http_answer answer = {.status = 0};
     if (code == CURLE_OK) {
-        done(arg, (int)status, rw_buffer_view(&response), NULL);
-    } else {
-        done(arg, 0, rw_bytes_of(NULL, 0), &err);
+        answer.status = (int)status;
+        answer.retry_after_s = retry_after_s > 0 && retry_after_s < RETRY_AFTER_MAX_S ? (uint32_t)retry_after_s : 0;
+        answer.body = rw_buffer_view(&response);
     }
+    done(arg, &answer, code == CURLE_OK ? NULL : &err);
     rw_buffer_done(&response);
 }
 
@@ -204,11 +213,32 @@ static int set_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *s
 static size_t take_response(char *data, size_t size, size_t count, void *arg)
 {
     struct rw_http_call *call = arg;
+    long status = 0;
+    (void)curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
+    if (call->on_data && status < 300) {
+        call->is_ended = !call->on_data(call->arg, rw_bytes_of(data, size * count));
+        return call->is_ended ? 0 : size * count;
+    }
     if (rw_buffer_append(&call->response, data, size * count, NULL) != 0) {
         call->is_too_large = true;
         return 0; /* ends the call */
     }
     return size * count;
+}
+
+static bool set_pem(CURL *easy, CURLoption option, const char *pem)
+{
+    struct curl_blob blob = {.len = pem ? strlen(pem) : 0, .flags = CURL_BLOB_COPY};
+    memcpy(&blob.data, &pem, sizeof(pem)); /* libcurl copies it, but takes no const */
+    return !pem || curl_easy_setopt(easy, option, &blob) == CURLE_OK;
+}
+
+static bool set_tls(CURL *easy, const struct rw_http_tls *tls)
+{
+    return curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1L) == CURLE_OK && set_pem(easy, CURLOPT_CAINFO_BLOB, tls->ca_pem) &&
+           set_pem(easy, CURLOPT_SSLCERT_BLOB, tls->cert_pem) && set_pem(easy, CURLOPT_SSLKEY_BLOB, tls->key_pem);
 }
 
 static int set_options(struct rw_http_call *call, const struct rw_http_call_options *options)
@@ -231,6 +261,10 @@ static int set_options(struct rw_http_call *call, const struct rw_http_call_opti
     if (options->unix_socket) {
         SET(CURLOPT_UNIX_SOCKET_PATH, options->unix_socket);
     }
+    if (options->idle_timeout_ms > 0) {
+        SET(CURLOPT_LOW_SPEED_LIMIT, 1L);
+        SET(CURLOPT_LOW_SPEED_TIME, (long)(options->idle_timeout_ms + 999) / 1000);
+    }
     if (strcmp(options->method, "HEAD") == 0) {
         SET(CURLOPT_NOBODY, 1L);
     } else if (options->body.len > 0 || strcmp(options->method, "POST") == 0) {
@@ -239,7 +273,7 @@ static int set_options(struct rw_http_call *call, const struct rw_http_call_opti
     }
     SET(CURLOPT_CUSTOMREQUEST, options->method);
 #undef SET
-    return ok ? 0 : -1;
+    return ok && (!options->tls || set_tls(easy, options->tls)) ? 0 : -1;
 }
 
 static bool add_headers(struct rw_http_call *call, const char *const *headers)
@@ -268,6 +302,7 @@ int rw_http_client_call(struct rw_http_client *client, const struct rw_http_call
     call->client = client;
     call->done = done;
     call->arg = arg;
+    call->on_data = options->on_data;
     rw_buffer_init(&call->response, options->response_bytes_max);
     LIST_INSERT_HEAD(&client->calls, call, link);
     call->easy = curl_easy_init();
