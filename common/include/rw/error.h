@@ -27,10 +27,19 @@ struct rw_error {
 #define RW_NODISCARD         __attribute__((warn_unused_result))
 #define RW_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 
-/* Fill *err and return -1: `return rw_fail(err, NOT_FOUND, "task %s", id);`. err may be NULL. */
-#define rw_fail(err, name, ...) rw_error_set((err), RW_ERR_##name, 0, __func__, __VA_ARGS__)
+/* Fill *err and return -1: `return rw_fail(err, NOT_FOUND, "task %s", id);`. err may be NULL. The -1 stands here for the compiler and
+ * static analysers to see. */
+#define rw_fail(err, name, ...)                                                                                                    \
+    __extension__({                                                                                                                \
+        (void)rw_error_set((err), RW_ERR_##name, 0, __func__, __VA_ARGS__);                                                        \
+        -1;                                                                                                                        \
+    })
 /* The same with errno's text behind the message: `return rw_fail_sys(err, IO, errno, "open %s", path);` */
-#define rw_fail_sys(err, name, sys, ...) rw_error_set((err), RW_ERR_##name, (sys), __func__, __VA_ARGS__)
+#define rw_fail_sys(err, name, sys, ...)                                                                                           \
+    __extension__({                                                                                                                \
+        (void)rw_error_set((err), RW_ERR_##name, (sys), __func__, __VA_ARGS__);                                                    \
+        -1;                                                                                                                        \
+    })
 
 int rw_error_set(struct rw_error *err, enum rw_err code, int sys_errno, const char *where, const char *fmt, ...) RW_PRINTF(5, 6);
 /* Put "context: " before the message that is there; returns -1. */
