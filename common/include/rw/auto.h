@@ -12,7 +12,7 @@
 
 #define RW_AUTO(fn) __attribute__((cleanup(fn##p)))
 #define RW_DEFINE_AUTO(type, fn)                                                                                                   \
-    static inline void fn##p(type *value)                                                                                          \
+    static inline void fn##p(__typeof__(type) *value)                                                                              \
     {                                                                                                                              \
         if (*value) {                                                                                                              \
             fn(*value);                                                                                                            \
