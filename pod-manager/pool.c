@@ -110,6 +110,7 @@ static void close_slots(struct pool_pod *pod)
 {
     uint32_t slots = free_slots(pod);
     if (slots > 0) {
+        /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): what has a free slot is on the list */
         DL_DELETE2(pod->pool->open, pod, open_prev, open_next);
         pod->pool->n_free -= slots;
     }
@@ -137,6 +138,7 @@ static void leave(struct pools *pools, struct pool_pod *pod)
     if (pod->phase == POOL_CREATING) {
         pools->n_creating--;
     }
+    /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): a pod is on the list of its phase */
     DL_DELETE(pod->pool->pods[pod->phase], pod);
     pod->pool->n_pods[pod->phase]--;
 }

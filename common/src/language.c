@@ -204,7 +204,8 @@ int rw_catalogue_load(const char *dir, struct rw_catalogue **ret_catalogue, stru
     if (catalogue->count == 0) {
         return rw_fail(err, CONFIG, "%s: no language has a folder with a language.yaml here", dir);
     }
-    qsort(catalogue->entries, catalogue->count, sizeof(catalogue->entries[0]), compare_entries);
+    size_t entry_bytes = sizeof(catalogue->entries[0]); /* NOLINT(bugprone-sizeof-expression): pointers are sorted */
+    qsort(catalogue->entries, catalogue->count, entry_bytes, compare_entries);
     *ret_catalogue = rw_take(catalogue);
     return 0;
 }

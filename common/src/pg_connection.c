@@ -199,7 +199,7 @@ static void on_resolved(uv_getaddrinfo_t *resolve, int status, struct addrinfo *
     struct rw_pg *pg = connection->pg;
     connection->is_resolving = false;
     /* Not waited for any more: closed, or timed out and waiting for the next attempt. */
-    if (connection->state == PG_CONNECTION_RESOLVING && status == 0) {
+    if (connection->state == PG_CONNECTION_RESOLVING && status == 0 && addresses) {
         unsigned n = 0;
         for (const struct addrinfo *at = addresses; at; at = at->ai_next) {
             n++;

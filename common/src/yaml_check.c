@@ -137,7 +137,7 @@ static int check_mapping(struct walk *walk, const cyaml_schema_value_t *schema)
         if (walk->event.type == YAML_MAPPING_END_EVENT) {
             return 0;
         }
-        const cyaml_schema_field_t *field;
+        const cyaml_schema_field_t *field = NULL;
         if (find_field(walk, schema->mapping.fields, seen, &field) < 0 || next(walk) < 0 || check_value(walk, &field->value) < 0) {
             return -1;
         }
@@ -157,7 +157,10 @@ static int check_value(struct walk *walk, const cyaml_schema_value_t *schema)
 
 static int check_stream(struct walk *walk, const cyaml_schema_value_t *schema)
 {
-    if (next(walk) < 0 || next(walk) < 0) { /* the stream's start, then the document's */
+    if (next(walk) < 0) { /* the stream's start */
+        return -1;
+    }
+    if (next(walk) < 0) { /* the document's */
         return -1;
     }
     if (walk->event.type != YAML_DOCUMENT_START_EVENT) {
