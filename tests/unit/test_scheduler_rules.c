@@ -1,0 +1,118 @@
+/* The rules of an attempt: every pair of states, every failure, every refusal. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "attempt_rules.h"
+
+/* Rows: from; columns: to, in the order of the enum. */
+static const char *const permitted[_ATTEMPT_STATE_MAX] = {
+    /*                      C L C R R L R E */
+    [ATTEMPT_CLAIMING] = "01000011",  [ATTEMPT_LEASING] = "00100011",   [ATTEMPT_CONNECTING] = "01010011",
+    [ATTEMPT_RUNNING] = "01001111",   [ATTEMPT_RECORDING] = "00000101", [ATTEMPT_LOSING] = "00000001",
+    [ATTEMPT_RETURNING] = "00000001", [ATTEMPT_ENDED] = "00000000",
+};
+
+static void all_pairs_of_states(void **state)
+{
+    (void)state;
+    for (enum attempt_state from = 0; from < _ATTEMPT_STATE_MAX; from++) {
+        assert_non_null(attempt_state_name(from));
+        for (enum attempt_state to = 0; to < _ATTEMPT_STATE_MAX; to++) {
+            assert_int_equal(attempt_transition_is_permitted(from, to), permitted[from][to] == '1');
+        }
+    }
+}
+
+static void every_state_reaches_the_end(void **state)
+{
+    (void)state;
+    for (enum attempt_state from = 0; from < ATTEMPT_ENDED; from++) {
+        assert_true(attempt_transition_is_permitted(from, ATTEMPT_ENDED));
+    }
+}
+
+/* Where a statement about the task's fate is under way, its own answer tells whether the fence is lost. */
+static void fencing_never_interrupts_a_statement(void **state)
+{
+    (void)state;
+    const enum attempt_state fenceable[] = {ATTEMPT_LEASING, ATTEMPT_CONNECTING, ATTEMPT_RUNNING};
+    unsigned n = 0;
+    for (enum attempt_state s = 0; s < _ATTEMPT_STATE_MAX; s++) {
+        n += attempt_state_is_fenceable(s) ? 1 : 0;
+    }
+    assert_int_equal(n, sizeof(fenceable) / sizeof(fenceable[0]));
+    for (size_t i = 0; i < n; i++) {
+        assert_true(attempt_state_is_fenceable(fenceable[i]));
+    }
+}
+
+static void every_failure_has_a_remedy_of_its_own_name(void **state)
+{
+    (void)state;
+    for (enum attempt_failure f = 0; f < _FAILURE_MAX; f++) {
+        const struct attempt_remedy *remedy = attempt_remedy(f);
+        assert_non_null(remedy->name);
+        assert_true(remedy->action < _ACTION_MAX);
+        for (enum attempt_failure other = 0; other < f; other++) {
+            assert_string_not_equal(remedy->name, attempt_remedy(other)->name);
+        }
+    }
+}
+
+/* Only what may have run code counts as an attempt; only a pod that was there is given back. */
+static void what_each_failure_costs(void **state)
+{
+    (void)state;
+    for (enum attempt_failure f = 0; f < FAILURE_POD_UNREACHABLE; f++) {
+        assert_int_equal(attempt_remedy(f)->action, ACTION_LEASE_AGAIN);
+        assert_int_equal(attempt_remedy(f)->lease_outcome, LEASE_LEFT);
+    }
+    for (enum attempt_failure f = FAILURE_POD_UNREACHABLE; f <= FAILURE_POD_REFUSED; f++) {
+        assert_int_equal(attempt_remedy(f)->action, ACTION_ANOTHER_POD);
+    }
+    for (enum attempt_failure f = FAILURE_JOB_REFUSED; f < _FAILURE_MAX; f++) {
+        assert_int_equal(attempt_remedy(f)->action, ACTION_LOSE);
+        assert_int_not_equal(attempt_remedy(f)->lease_outcome, LEASE_LEFT);
+    }
+}
+
+static void a_pod_that_serves_another_is_left_alone(void **state)
+{
+    (void)state;
+    assert_int_equal(attempt_remedy(FAILURE_POD_TAKEN)->lease_outcome, LEASE_LEFT);
+    assert_null(lease_outcome_name(LEASE_LEFT));
+    assert_string_equal(lease_outcome_name(LEASE_USED), "used");
+    assert_string_equal(lease_outcome_name(LEASE_UNUSED), "unused");
+    assert_string_equal(lease_outcome_name(LEASE_FAILED), "failed");
+}
+
+static void refusals(void **state)
+{
+    (void)state;
+    assert_int_equal(attempt_refusal("taken"), FAILURE_POD_TAKEN);
+    assert_int_equal(attempt_refusal("proof"), FAILURE_POD_REFUSED);
+    assert_int_equal(attempt_refusal("protocol"), FAILURE_POD_REFUSED);
+    assert_int_equal(attempt_refusal("not_ready"), FAILURE_POD_REFUSED);
+    assert_int_equal(attempt_refusal("job"), FAILURE_JOB_REFUSED);
+    assert_int_equal(attempt_refusal(""), FAILURE_POD_REFUSED);
+    assert_int_equal(attempt_refusal("take"), FAILURE_POD_REFUSED);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(all_pairs_of_states),
+        cmocka_unit_test(every_state_reaches_the_end),
+        cmocka_unit_test(fencing_never_interrupts_a_statement),
+        cmocka_unit_test(every_failure_has_a_remedy_of_its_own_name),
+        cmocka_unit_test(what_each_failure_costs),
+        cmocka_unit_test(a_pod_that_serves_another_is_left_alone),
+        cmocka_unit_test(refusals),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
