@@ -27,7 +27,8 @@ static void walk_donep(struct walk *walk)
     yaml_parser_delete(&walk->parser);
 }
 
-#define fail_here(walk, ...) fail_at((walk), (walk)->event.start_mark.line + 1, __VA_ARGS__)
+/* Always -1, which static analysers do not see through a variadic function. */
+#define fail_here(walk, ...) ((void)fail_at((walk), (walk)->event.start_mark.line + 1, __VA_ARGS__), -1)
 
 static int RW_PRINTF(3, 4) fail_at(struct walk *walk, size_t line, const char *fmt, ...)
 {
