@@ -148,7 +148,7 @@ static void on_link_proved(void *arg)
     if (runner_link_send_job(attempt->link, &attempt->task_id, (uint32_t)attempt->number, &attempt->trace,
                              rw_bytes_of(attempt->job, attempt->job_len), config->attempt_max_ms + config->attempt_grace_ms,
                              &err) < 0) {
-        attempt_fail(attempt, FAILURE_POD_UNREACHABLE, &err);
+        attempt_fail(attempt, err.code == RW_ERR_TOO_LARGE ? FAILURE_JOB_UNSENDABLE : FAILURE_POD_UNREACHABLE, &err);
         return;
     }
     attempt->job_sent_us = rw_realtime_us();
@@ -202,6 +202,9 @@ static void leased(void *arg, const struct lease *lease, enum attempt_failure fa
     struct attempt *attempt = arg;
     attempt->lease_request = NULL;
     if (!lease) {
+        if (rw_monotonic_us() - attempt->asked_us >= (int64_t)attempt->context->config->pod_wait_ms * 1000) {
+            rw_backoff_reset(&attempt->backoff); /* the wait at the pod-manager was the pause */
+        }
         attempt_fail(attempt, failure, lease_err);
         return;
     }
@@ -220,6 +223,7 @@ static void leased(void *arg, const struct lease *lease, enum attempt_failure fa
 static void ask_for_pod(uv_timer_t *timer)
 {
     struct attempt *attempt = timer->data;
+    attempt->asked_us = rw_monotonic_us();
     attempt->lease_request = leases_acquire(attempt->context->leases, attempt->language_id, &attempt->task_id, attempt->number,
                                             leased, attempt);
 }

@@ -40,6 +40,7 @@ struct attempt {
     char loss[RW_ERROR_MESSAGE_BYTES]; /* why the attempt is lost */
 
     int64_t entered_us; /* the state; monotonic */
+    int64_t asked_us;   /* for a pod; monotonic */
     int64_t leased_us;  /* real time, -1: not reached */
     int64_t job_sent_us;
     int64_t started_us;

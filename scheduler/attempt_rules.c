@@ -14,7 +14,7 @@ static const struct {
 } states[_ATTEMPT_STATE_MAX] = {
     [ATTEMPT_CLAIMING] = {"claiming", TO(LEASING) | TO(RETURNING) | TO(ENDED), false},
     [ATTEMPT_LEASING] = {"leasing", TO(CONNECTING) | TO(RETURNING) | TO(ENDED), true},
-    [ATTEMPT_CONNECTING] = {"connecting", TO(RUNNING) | TO(LEASING) | TO(RETURNING) | TO(ENDED), true},
+    [ATTEMPT_CONNECTING] = {"connecting", TO(RUNNING) | TO(LOSING) | TO(LEASING) | TO(RETURNING) | TO(ENDED), true},
     [ATTEMPT_RUNNING] = {"running", TO(RECORDING) | TO(LOSING) | TO(LEASING) | TO(RETURNING) | TO(ENDED), true},
     [ATTEMPT_RECORDING] = {"recording", TO(LOSING) | TO(ENDED), false},
     [ATTEMPT_LOSING] = {"losing", TO(ENDED), false},
@@ -33,6 +33,7 @@ static const struct attempt_remedy remedies[_FAILURE_MAX] = {
     /* Giving this lease back would delete the pod under the feet of the other holder. */
     [FAILURE_POD_TAKEN] = {"pod_taken", ACTION_ANOTHER_POD, LEASE_LEFT, RW_LOG_INFO},
     [FAILURE_POD_REFUSED] = {"pod_refused", ACTION_ANOTHER_POD, LEASE_FAILED, RW_LOG_WARNING},
+    [FAILURE_JOB_UNSENDABLE] = {"job_unsendable", ACTION_LOSE, LEASE_UNUSED, RW_LOG_ERROR},
     [FAILURE_JOB_REFUSED] = {"job_refused", ACTION_LOSE, LEASE_FAILED, RW_LOG_ERROR},
     [FAILURE_RUNNER_VANISHED] = {"runner_vanished", ACTION_LOSE, LEASE_FAILED, RW_LOG_WARNING},
     [FAILURE_RUNNER_GARBLED] = {"runner_garbled", ACTION_LOSE, LEASE_FAILED, RW_LOG_ERROR},
@@ -45,13 +46,16 @@ static const struct attempt_remedy remedies[_FAILURE_MAX] = {
 static const char *const lease_outcomes[_LEASE_OUTCOME_MAX] = {
     [LEASE_LEFT] = NULL, [LEASE_UNUSED] = "unused", [LEASE_USED] = "used", [LEASE_FAILED] = "failed"};
 
-static const struct {
+static const struct refusal {
     const char *reason; /* docs/runner-protocol.md */
-    enum attempt_failure failure;
+    enum attempt_failure before_job;
+    enum attempt_failure after_job;
 } refusals[] = {
-    {"taken", FAILURE_POD_TAKEN},       {"proof", FAILURE_POD_REFUSED}, {"protocol", FAILURE_POD_REFUSED},
-    {"not_ready", FAILURE_POD_REFUSED}, {"job", FAILURE_JOB_REFUSED},
+    {"taken", FAILURE_POD_TAKEN, FAILURE_POD_TAKEN},         {"proof", FAILURE_POD_REFUSED, FAILURE_POD_REFUSED},
+    {"not_ready", FAILURE_POD_REFUSED, FAILURE_POD_REFUSED}, {"protocol", FAILURE_POD_REFUSED, FAILURE_JOB_REFUSED},
+    {"job", FAILURE_POD_GARBLED, FAILURE_JOB_REFUSED},
 };
+static const struct refusal unknown_refusal = {"", FAILURE_POD_REFUSED, FAILURE_JOB_REFUSED};
 
 const char *attempt_state_name(enum attempt_state state)
 {
@@ -78,12 +82,13 @@ const struct attempt_remedy *attempt_remedy(enum attempt_failure failure)
     return &remedies[failure];
 }
 
-enum attempt_failure attempt_refusal(const char *reason)
+enum attempt_failure attempt_refusal(const char *reason, bool is_job_sent)
 {
+    const struct refusal *refusal = &unknown_refusal;
     for (size_t i = 0; i < RW_ARRAY_SIZE(refusals); i++) {
         if (strcmp(refusals[i].reason, reason) == 0) {
-            return refusals[i].failure;
+            refusal = &refusals[i];
         }
     }
-    return FAILURE_POD_REFUSED;
+    return is_job_sent ? refusal->after_job : refusal->before_job;
 }

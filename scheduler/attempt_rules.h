@@ -35,7 +35,8 @@ enum attempt_failure {
     FAILURE_POD_IMPOSTOR,     /* does not know the pod's secret */
     FAILURE_POD_TAKEN,        /* serves somebody else: it was offered twice */
     FAILURE_POD_REFUSED,      /* does not accept us, or is not ready */
-    FAILURE_JOB_REFUSED,      /* cannot read the job */
+    FAILURE_JOB_UNSENDABLE,   /* the job does not fit into a message */
+    FAILURE_JOB_REFUSED,      /* the runner cannot read the job */
     FAILURE_RUNNER_VANISHED,  /* closed after the job was sent and before its result */
     FAILURE_RUNNER_GARBLED,   /* broke the protocol after the job was sent */
     FAILURE_RUNNER_FLOODED,   /* sent more output than any job may make */
@@ -64,8 +65,9 @@ struct attempt_remedy {
 };
 
 const struct attempt_remedy *attempt_remedy(enum attempt_failure failure);
-/* What a runner's "refused" means; FAILURE_POD_REFUSED for an unknown reason. */
-enum attempt_failure attempt_refusal(const char *reason);
+/* What a runner's "refused" means. After the job was sent, only what says that the runner did not take it leaves the attempt uncounted:
+ * a job that no runner accepts must not go round for ever. */
+enum attempt_failure attempt_refusal(const char *reason, bool is_job_sent);
 
 enum { ATTEMPT_PODS_FAILED_MAX = 5 }; /* then the task goes back for others to try */
 

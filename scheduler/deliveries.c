@@ -168,6 +168,11 @@ void deliveries_ack(struct deliveries *deliveries, const struct delivery_ref *re
     }
 }
 
+void deliveries_last_error(const struct deliveries *deliveries, char out[static RW_ERROR_MESSAGE_BYTES])
+{
+    rw_amqp_consumer_last_error(deliveries->consumer, out);
+}
+
 void deliveries_cancel(struct deliveries *deliveries)
 {
     if (deliveries) {

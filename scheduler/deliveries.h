@@ -32,6 +32,8 @@ RW_NODISCARD int deliveries_start(const struct deliveries_options *options, stru
                                   struct rw_error *err);
 /* Loop thread. Acknowledge; nothing happens when the delivery is void. */
 void deliveries_ack(struct deliveries *deliveries, const struct delivery_ref *ref);
+/* Why the newest connection broke, or could not be made; "" when none has. */
+void deliveries_last_error(const struct deliveries *deliveries, char out[static RW_ERROR_MESSAGE_BYTES]);
 void deliveries_cancel(struct deliveries *deliveries); /* take no new ones */
 /* Joins the thread: nothing is posted to the mailbox afterwards, but mail may still be in it. */
 void deliveries_stop(struct deliveries *deliveries);

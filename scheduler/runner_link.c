@@ -178,13 +178,9 @@ static void on_result(struct runner_link *link, const struct rw_message *message
 
 static void on_refused(struct runner_link *link, const struct rw_message *message)
 {
-    enum attempt_failure failure = attempt_refusal(message->reason);
     struct rw_error err;
     (void)rw_fail(&err, UNAVAILABLE, "the runner refused: %.64s", message->reason);
-    if (failure == FAILURE_JOB_REFUSED && link->phase != PHASE_JOB) {
-        failure = FAILURE_POD_GARBLED;
-    }
-    fail(link, failure, &err);
+    fail(link, attempt_refusal(message->reason, link->phase == PHASE_JOB), &err);
 }
 
 static void (*const handlers[_PHASE_MAX][_RW_MESSAGE_MAX])(struct runner_link *, const struct rw_message *) = {

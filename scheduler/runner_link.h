@@ -24,7 +24,7 @@ struct runner_link_callbacks {
 RW_NODISCARD int runner_link_open(uv_loop_t *loop, const struct lease *lease, uint32_t hello_ms,
                                   const struct runner_link_callbacks *callbacks, void *arg, struct runner_link **ret_link,
                                   struct rw_error *err);
-/* Inside or after `proved`, once. The result has to come within attempt_ms. */
+/* Inside or after `proved`, once. The result has to come within attempt_ms. TOO_LARGE when the job does not fit, IO. */
 RW_NODISCARD int runner_link_send_job(struct runner_link *link, const struct rw_uuid *task_id, uint32_t attempt,
                                       const struct rw_trace *trace, struct rw_bytes job, uint32_t attempt_ms, struct rw_error *err);
 /* Closes the connection: a runner with a job kills it. The memory goes when the loop has closed the handles. */

@@ -130,8 +130,10 @@ static void on_dead(void *arg, const struct rw_uuid *id, const struct delivery_r
 static void on_broker(void *arg, bool is_connected)
 {
     struct scheduler *scheduler = arg;
+    char why[RW_ERROR_MESSAGE_BYTES] = "";
+    deliveries_last_error(scheduler->deliveries, why);
     rw_log(is_connected ? RW_LOG_INFO : RW_LOG_WARNING, is_connected ? "consuming" : "connection to the broker lost",
-           RW_LOG_INT("in_flight", scheduler->hand->policy.in_flight));
+           RW_LOG_STR("error_message", is_connected ? NULL : why), RW_LOG_INT("in_flight", scheduler->hand->policy.in_flight));
     scheduler->is_consuming = is_connected;
     if (!is_connected) {
         hand_disconnected(scheduler->hand);
@@ -145,7 +147,7 @@ static void on_database(void *arg, bool is_connected)
 {
     struct scheduler *scheduler = arg;
     rw_log(is_connected ? RW_LOG_INFO : RW_LOG_WARNING, is_connected ? "database is up" : "connection to the database lost");
-    rw_health_set(scheduler->health, "database", is_connected, is_connected ? NULL : "no connection");
+    rw_health_set(scheduler->health, "database", is_connected, is_connected ? NULL : store_last_error(scheduler->store));
     if (is_connected && !scheduler->is_closing) {
         renewals_now(scheduler->renewals);
         sweep_database_up(scheduler->sweep);
@@ -159,12 +161,18 @@ static void on_pod_manager(void *arg, bool is_answering)
     rw_health_set(scheduler->health, "pod-manager", is_answering, is_answering ? NULL : "no answer");
 }
 
+/* The AMQP threads do not tell when their connections come and go, apart from the consumer's; so they are looked at. */
 static void on_watch(uv_timer_t *timer)
 {
     struct scheduler *scheduler = timer->data;
     bool is_publishing = rw_amqp_publisher_is_connected(scheduler->publisher);
-    rw_health_set(scheduler->health, "broker", scheduler->is_consuming && is_publishing,
-                  !is_publishing ? "not publishing" : "not consuming");
+    char why[RW_ERROR_MESSAGE_BYTES] = "starting";
+    if (!is_publishing) {
+        rw_amqp_publisher_last_error(scheduler->publisher, why);
+    } else if (scheduler->deliveries) {
+        deliveries_last_error(scheduler->deliveries, why);
+    }
+    rw_health_set(scheduler->health, "broker", scheduler->is_consuming && is_publishing, why);
 }
 
 static void reply_alive(void *ctx, struct rw_http_request *request)

@@ -52,6 +52,11 @@ bool store_is_connected(const struct store *store)
     return store && rw_pg_is_connected(store->pg);
 }
 
+const char *store_last_error(const struct store *store)
+{
+    return rw_pg_last_error(store->pg);
+}
+
 void store_close(struct store *store)
 {
     if (store) {

@@ -18,7 +18,8 @@ RW_NODISCARD int store_open(uv_loop_t *loop, const struct scheduler_config *conf
                             struct rw_metrics *metrics, void (*on_state)(void *arg, bool is_connected), void *arg,
                             struct store **ret_store, struct rw_error *err);
 bool store_is_connected(const struct store *store);
-void store_close(struct store *store); /* what waits is answered with STORE_CLOSING, or CANCELLED, first */
+const char *store_last_error(const struct store *store); /* why not; borrowed until the next turn of the loop */
+void store_close(struct store *store);                   /* what waits is answered with STORE_CLOSING, or CANCELLED, first */
 
 /* What became of a statement that changes one attempt's task. */
 enum store_outcome {

@@ -250,6 +250,7 @@ AFTER_JOB = {
     "sends_unknown_key": (fake_pods.sends_unknown_key, "runner_garbled"),
     "floods": (fake_pods.floods, "runner_flooded"),
     "refuses_job": (refuses_job("job"), "job_refused"),
+    "refuses_oddly_after_job": (refuses_job("because"), "job_refused"),
 }
 
 
@@ -470,10 +471,12 @@ def test_random_faults_and_kills_lose_nothing_and_record_nothing_twice(lab):
     before = {row[0] for row in lab.sql("SELECT id::text FROM tasks")}
     lab.manager.scripts.extend(dice.choice(faults) if dice.random() < 0.2 else takes(dice.random() / 10) for _ in range(400))
     tasks = [lab.submit(b"%d" % i, language=dice.choice(("python", "bash")), priority=dice.randrange(3)) for i in range(200)]
-    for _ in range(3):
-        time.sleep(0.2 + dice.random())
-        lab.scheduler.kill()
-        lab.scheduler.start()
+    blows = [lab.scheduler, lab.scheduler, lab.postgres, lab.rabbitmq]
+    dice.shuffle(blows)
+    for victim in blows:
+        time.sleep(0.1 + dice.random() / 2)
+        victim.kill()
+        victim.start()
     outcomes = {}
     for i, task_id in enumerate(tasks):
         final = lab.finish(task_id, timeout_s=120)

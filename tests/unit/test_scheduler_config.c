@@ -76,7 +76,7 @@ static void refused(void **state)
     } cases[] = {
         {"running_max: 4\n", "languages_dir"},
         {"languages_dir: /l\nrunning_maximum: 4\n", "running_maximum"},
-        {"languages_dir: /l\nrunning_max: many\n", "running_max"},
+        {"languages_dir: /l\nrunning_max: many\n", ":2: "},
         {"languages_dir: /l\nrunning_max: 10001\n", "running_max"},
         {"languages_dir: /l\nlease_ms: 4000\nrenew_ms: 2001\n", "renew_ms"},
         {"languages_dir: /l\nattempt_max_ms: 3600000\n", "attempt_max_ms"},

@@ -12,7 +12,7 @@
 /* Rows: from; columns: to, in the order of the enum. */
 static const char *const permitted[_ATTEMPT_STATE_MAX] = {
     /*                      C L C R R L R E */
-    [ATTEMPT_CLAIMING] = "01000011",  [ATTEMPT_LEASING] = "00100011",   [ATTEMPT_CONNECTING] = "01010011",
+    [ATTEMPT_CLAIMING] = "01000011",  [ATTEMPT_LEASING] = "00100011",   [ATTEMPT_CONNECTING] = "01010111",
     [ATTEMPT_RUNNING] = "01001111",   [ATTEMPT_RECORDING] = "00000101", [ATTEMPT_LOSING] = "00000001",
     [ATTEMPT_RETURNING] = "00000001", [ATTEMPT_ENDED] = "00000000",
 };
@@ -75,7 +75,7 @@ static void what_each_failure_costs(void **state)
     for (enum attempt_failure f = FAILURE_POD_UNREACHABLE; f <= FAILURE_POD_REFUSED; f++) {
         assert_int_equal(attempt_remedy(f)->action, ACTION_ANOTHER_POD);
     }
-    for (enum attempt_failure f = FAILURE_JOB_REFUSED; f < _FAILURE_MAX; f++) {
+    for (enum attempt_failure f = FAILURE_JOB_UNSENDABLE; f < _FAILURE_MAX; f++) {
         assert_int_equal(attempt_remedy(f)->action, ACTION_LOSE);
         assert_int_not_equal(attempt_remedy(f)->lease_outcome, LEASE_LEFT);
     }
@@ -94,13 +94,20 @@ static void a_pod_that_serves_another_is_left_alone(void **state)
 static void refusals(void **state)
 {
     (void)state;
-    assert_int_equal(attempt_refusal("taken"), FAILURE_POD_TAKEN);
-    assert_int_equal(attempt_refusal("proof"), FAILURE_POD_REFUSED);
-    assert_int_equal(attempt_refusal("protocol"), FAILURE_POD_REFUSED);
-    assert_int_equal(attempt_refusal("not_ready"), FAILURE_POD_REFUSED);
-    assert_int_equal(attempt_refusal("job"), FAILURE_JOB_REFUSED);
-    assert_int_equal(attempt_refusal(""), FAILURE_POD_REFUSED);
-    assert_int_equal(attempt_refusal("take"), FAILURE_POD_REFUSED);
+    static const struct {
+        const char *reason;
+        enum attempt_failure before_job;
+        enum attempt_failure after_job;
+    } cases[] = {
+        {"taken", FAILURE_POD_TAKEN, FAILURE_POD_TAKEN},         {"proof", FAILURE_POD_REFUSED, FAILURE_POD_REFUSED},
+        {"not_ready", FAILURE_POD_REFUSED, FAILURE_POD_REFUSED}, {"protocol", FAILURE_POD_REFUSED, FAILURE_JOB_REFUSED},
+        {"job", FAILURE_POD_GARBLED, FAILURE_JOB_REFUSED},       {"", FAILURE_POD_REFUSED, FAILURE_JOB_REFUSED},
+        {"take", FAILURE_POD_REFUSED, FAILURE_JOB_REFUSED},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        assert_int_equal(attempt_refusal(cases[i].reason, false), cases[i].before_job);
+        assert_int_equal(attempt_refusal(cases[i].reason, true), cases[i].after_job);
+    }
 }
 
 int main(void)
