@@ -17,6 +17,16 @@ static int add_fault(struct rw_field_errors *errors, const char *field, const ch
     return -1;
 }
 
+static bool has_fault(const struct rw_field_errors *errors, const char *field)
+{
+    for (size_t i = 0; i < errors->count; i++) {
+        if (strcmp(errors->items[i].field, field) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* ---- bytes that came as text ---- */
 
 static int parse_encoding(const char *text, const char *field, enum encoding *ret_encoding, struct rw_field_errors *errors)
@@ -132,6 +142,9 @@ static void add_file(const cJSON *item, size_t index, struct rw_job *job, struct
 void parts_files(const struct rw_language *language, const struct request *request, struct rw_job *job,
                  struct rw_field_errors *errors)
 {
+    if (has_fault(errors, "source") || has_fault(errors, "files")) {
+        return; /* given, but not as it must be */
+    }
     if (!request->source == !request->files) {
         (void)add_fault(errors, "source", "exactly one of source and files must be given");
         return;

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include <rw/encoding.h>
+
 static const char problem_type[] = "application/problem+json";
 static const char json_type[] = "application/json";
 
@@ -109,13 +111,23 @@ static struct MHD_Response *new_response(const struct rw_http_request *request, 
     return response;
 }
 
+/* Text that may repeat a stranger's bytes, cut anywhere: as far as it is UTF-8. */
+static void add_cut_text(cJSON *json, const char *key, const char *text)
+{
+    size_t len = strlen(text);
+    while (len > 0 && !rw_utf8_is_valid(rw_bytes_of(text, len))) {
+        len--;
+    }
+    rw_json_add_text(json, key, rw_bytes_of(text, len));
+}
+
 static cJSON *fields_json(const struct rw_field_errors *fields)
 {
     cJSON *list = cJSON_CreateArray();
     for (size_t i = 0; i < fields->count && i < RW_FIELD_ERRORS_MAX; i++) {
         cJSON *item = cJSON_CreateObject();
-        rw_json_add_string(item, "field", fields->items[i].field);
-        rw_json_add_string(item, "message", fields->items[i].message);
+        add_cut_text(item, "field", fields->items[i].field);
+        add_cut_text(item, "message", fields->items[i].message);
         cJSON_AddItemToArray(list, item);
     }
     return list;
@@ -134,7 +146,7 @@ static char *problem_text(const struct rw_http_request *request, const struct rw
     rw_json_add_string(json, "title", rw_err_text(err->code));
     rw_json_add_int(json, "status", status);
     if (status != MHD_HTTP_INTERNAL_SERVER_ERROR) { /* what went wrong inside is for the log, found by the request's id */
-        rw_json_add_string(json, "detail", err->message);
+        add_cut_text(json, "detail", err->message);
     }
     if (fields && fields->count > 0) {
         cJSON_AddItemToObject(json, "errors", fields_json(fields));
