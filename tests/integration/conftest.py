@@ -33,10 +33,11 @@ OVERRIDES = {
 _kept_states = []
 
 
-def pytest_configure(config):
-    missing = DaemonPaths.of_preset(PRESET).missing()
-    if missing:
-        raise pytest.UsageError(f"not built in build/{PRESET}: {', '.join(missing)}; run ./dev build {PRESET}")
+def programs():
+    paths = DaemonPaths.of_preset(PRESET)
+    if missing := paths.missing():
+        pytest.fail(f"not built in build/{PRESET}: {', '.join(missing)}; run ./dev build {PRESET}", pytrace=False)
+    return paths
 
 
 def pytest_terminal_summary(terminalreporter):
@@ -73,7 +74,7 @@ def assert_no_reports(stack):
 
 @pytest.fixture(scope="session")
 def stack(state_folder):
-    running = Stack(state_folder("stack"), DaemonPaths.of_preset(PRESET), overrides=OVERRIDES)
+    running = Stack(state_folder("stack"), programs(), overrides=OVERRIDES)
     try:
         running.start()
         yield running
@@ -89,7 +90,7 @@ def new_stack(state_folder):
     made = []
 
     def make(**options):
-        one = Stack(state_folder("own"), DaemonPaths.of_preset(PRESET), **{"overrides": OVERRIDES, **options})
+        one = Stack(state_folder("own"), programs(), **{"overrides": OVERRIDES, **options})
         made.append(one)
         one.start()
         return one
