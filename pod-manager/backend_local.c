@@ -9,7 +9,7 @@
 
 #include "local.h"
 
-enum { PROBE_TIMEOUT_MS = 10000, PROBE_PERIOD_MS = 30000, UID_BASE_DEFAULT = 1879048192 };
+enum { PROBE_PERIOD_MS = 30000, UID_BASE_DEFAULT = 1879048192 };
 /* Overlap of pods on their way in and out, and of an earlier instance's. */
 enum { SLOTS_PER_POD = 2, SLOTS_SPARE = 64 };
 
@@ -63,9 +63,8 @@ static void on_probed(void *arg, int exit_status, const char *text)
 
 static void probe(struct local *local)
 {
-    static const char *const arguments[] = {"--probe", NULL};
     local->is_probing = true;
-    local_helper_run(local, arguments, PROBE_TIMEOUT_MS, on_probed, local);
+    local_helper_probe(local, on_probed, local);
 }
 
 static void free_local(struct local *local)

@@ -49,6 +49,8 @@ struct local_pod {
 
 struct local_orphan { /* a runner of an earlier instance */
     struct local_orphan *prev, *next;
+    struct local *local;
+    bool is_sweeping; /* its process is gone, its control group goes */
     char name[BACKEND_NAME_BYTES];
     char cgroup[LOCAL_CGROUP_BYTES];
     pid_t pid;
@@ -95,7 +97,8 @@ void local_slot_give(struct local *local, int slot);
 
 /* local_helper.c: exit_status is -1 when the helper could not be run or had to be killed; text is what it wrote to stderr, cut. */
 typedef void (*local_helped)(void *arg, int exit_status, const char *text);
-void local_helper_run(struct local *local, const char *const *arguments, uint32_t timeout_ms, local_helped done, void *arg);
+void local_helper_probe(struct local *local, local_helped done, void *arg);
+void local_helper_sweep(struct local *local, const char *cgroup, local_helped done, void *arg); /* done may be NULL */
 void local_helper_tick(struct local *local, int64_t now_ms);
 void local_helper_close_all(struct local *local);
 

@@ -13,14 +13,13 @@
 
 #include <rw/auto.h>
 #include <rw/clock.h>
-#include <rw/log.h>
 #include <rw/random.h>
 
 #include "local.h"
 
 #define SOCKET_PATH_BYTES sizeof(((struct sockaddr_un *)NULL)->sun_path)
 
-enum { LISTEN_FD = 3, SECRET_FD = 4, CONTROL_FD = 5, BACKLOG = 16, SWEEP_TIMEOUT_MS = 10000, ARGV_MAX = 16 };
+enum { LISTEN_FD = 3, SECRET_FD = 4, CONTROL_FD = 5, BACKLOG = 16, ARGV_MAX = 16 };
 
 /* Owner only from the first moment on: the mode is set on the descriptor before bind makes the file. */
 static int listen_on(const char *path, struct rw_error *err)
@@ -106,11 +105,9 @@ static void be_gone(struct local_pod *pod)
 
 static void on_swept(void *arg, int exit_status, const char *text)
 {
-    struct local_pod *pod = arg;
-    if (exit_status != 0) {
-        rw_log(RW_LOG_WARNING, "a control group could not be swept", RW_LOG_STR("cgroup", pod->cgroup), RW_LOG_STR("detail", text));
-    }
-    be_gone(pod);
+    (void)exit_status; /* a sweep that failed was told; the pod is gone all the same */
+    (void)text;
+    be_gone(arg);
 }
 
 static void on_exit_of_runner(uv_process_t *process, int64_t exit_status, int signal)
@@ -132,8 +129,7 @@ static void on_exit_of_runner(uv_process_t *process, int64_t exit_status, int si
         be_gone(pod);
         return;
     }
-    const char *const arguments[] = {"--sweep-cgroup", pod->cgroup, NULL};
-    local_helper_run(pod->local, arguments, SWEEP_TIMEOUT_MS, on_swept, pod);
+    local_helper_sweep(pod->local, pod->cgroup, on_swept, pod);
 }
 
 static void give_room(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
