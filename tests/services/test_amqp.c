@@ -170,9 +170,9 @@ static void purge(void)
     amqp_rpc_reply_t reply = amqp_login(conn, config.vhost, 0, 131072, 0, AMQP_SASL_METHOD_PLAIN, config.user, broker_password());
     assert_int_equal(reply.reply_type, AMQP_RESPONSE_NORMAL);
     static const char *const queues[] = {"runwave.tasks." LANGUAGE, "runwave.tasks." LANGUAGE ".high", RW_QUEUE_DEAD};
-    for (amqp_channel_t i = 0; i < RW_ARRAY_SIZE(queues); i++) {
+    for (size_t i = 0; i < RW_ARRAY_SIZE(queues); i++) { /* a channel each: it closes when the queue does not exist yet */
         (void)amqp_channel_open(conn, (amqp_channel_t)(i + 1));
-        (void)amqp_queue_purge(conn, (amqp_channel_t)(i + 1), amqp_cstring_bytes(queues[i])); /* may not exist yet */
+        (void)amqp_queue_purge(conn, (amqp_channel_t)(i + 1), amqp_cstring_bytes(queues[i]));
     }
     (void)amqp_destroy_connection(conn);
 }
