@@ -41,7 +41,8 @@ def unit(preset: str, _extra: Sequence[str]) -> bool:
 def integration(preset: str, extra: Sequence[str]) -> bool:
     if problem := userns.problem():
         raise Failure(problem)
-    return _run([sys.executable, "-m", "pytest", "tests/integration", *extra], preset)
+    named = [argument for argument in extra if (repository_root() / argument.partition("::")[0]).exists()]
+    return _run([sys.executable, "-m", "pytest", *([] if named else ["tests/integration"]), *extra], preset)
 
 
 def load(preset: str, _extra: Sequence[str]) -> bool:
