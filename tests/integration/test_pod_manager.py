@@ -471,7 +471,8 @@ def test_sigterm_drains(make):
     speaker.greet()
     speaker.send_job(python("import time; time.sleep(1); print('done')"))
     manager.process.signal(signal.SIGTERM)
-    wait_for(lambda: manager.ask(wait_ms=0)[0] == 503, 10, "no leases any more")
+    wait_for(lambda: manager.call("GET", "/readyz")[0] == 503, 10, "it drains")
+    assert manager.ask(wait_ms=0)[0] == 503
     wait_for(lambda: [pod["pod"] for pod in manager.pods()] == [lease.pod], 20 * SLOWNESS, "idle pods go")
     output = b""
     while (message := speaker.receive())["type"] != "result":
