@@ -89,6 +89,7 @@ static void test_what_is_refused(void **state)
         {"\"\\ud800\\u0041\"", "lone surrogate"},
         {"\"\\ud800\\ud800\"", "lone surrogate"},
         {"\"\\ud800x\"", "lone surrogate"},
+        {"\"\\udc00\\udc00\"", "lone surrogate"},
         {"\"\xFF\"", "malformed UTF-8 at byte 1"},
         {"\"ab\xED\xA0\x80\"", "malformed UTF-8 at byte 3"},
         {"\"\xC0\x80\"", "malformed UTF-8"},
