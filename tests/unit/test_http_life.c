@@ -37,6 +37,37 @@ static void late_answers_arrive(void **state)
     fixture_stop(fixture, 1000);
 }
 
+static void answers_share_a_content(void **state)
+{
+    enum { CLIENTS = 10, LEN = 100000 };
+    struct fixture *fixture = fixture_start(&(struct fixture_options){0});
+    RW_AUTO_FREE struct reply *reply = new_reply();
+    atomic_size_t alive = 0;
+    int fds[CLIENTS];
+    (void)state;
+    for (unsigned i = 0; i < CLIENTS; i++) {
+        fds[i] = fixture_connect(fixture);
+        fixture_send(fds[i], "GET /late HTTP/1.1\r\n" HOST "\r\n");
+    }
+    fixture_wait_late(fixture, CLIENTS);
+    struct rw_http_content *content = rw_http_content_new(rw_xcalloc(1, LEN), LEN, &alive);
+    for (unsigned i = 0; i < CLIENTS; i++) {
+        rw_http_set_header(fixture->late[i], "X-Own", "yes");
+        rw_http_reply_content(fixture->late[i], 200, "text/plain", content);
+    }
+    fixture->n_late = 0;
+    rw_http_content_unref(content);
+    assert_int_equal(alive, LEN);
+    for (unsigned i = 0; i < CLIENTS; i++) {
+        fixture_read(fds[i], 20, reply);
+        assert_int_equal(reply->status, 200);
+        assert_non_null(strstr(reply->text, "X-Own: yes"));
+        (void)close(fds[i]);
+    }
+    fixture_stop(fixture, 1000);
+    assert_int_equal(alive, 0);
+}
+
 /* The answer races with the suspension. */
 static void answers_from_another_thread_are_never_lost(void **state)
 {
@@ -300,6 +331,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(late_answers_arrive),
+        cmocka_unit_test(answers_share_a_content),
         cmocka_unit_test(answers_from_another_thread_are_never_lost),
         cmocka_unit_test(slow_requests_are_cut_off),
         cmocka_unit_test(slow_readers_are_cut_off),
