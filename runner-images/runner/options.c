@@ -69,7 +69,7 @@ static int option_take(struct options *options, int option, const char *value, s
         return 0;
     case 'g':
         options->cgroup = value;
-        return cgroup_name_check(value, err);
+        return cgroup_name_check(value, err) < 0 ? rw_fail(err, CONFIG, "--cgroup wants a relative path of plain names") : 0;
     case 'w':
         options->mode = OPTIONS_SWEEP;
         options->sweep = value;
