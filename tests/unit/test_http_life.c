@@ -135,6 +135,8 @@ static void slow_readers_are_cut_off(void **state)
     size_t total = 0;
     (void)state;
     fixture_send(fd, "GET /big HTTP/1.1\r\n" HOST "\r\n");
+    struct pollfd poller = {.fd = fd, .events = POLLIN};
+    assert_int_equal(poll(&poller, 1, 10000), 1);
     (void)usleep(1200 * 1000); /* takes nothing: the rest of the 64 MB is still at the server */
     for (;;) {
         static char buffer[65536];
@@ -184,6 +186,27 @@ static void connections_are_limited(void **state)
     assert_int_equal(reply->status, 200);
     (void)close(fds[1]);
     (void)close(fds[2]);
+    fixture_stop(fixture, 1000);
+}
+
+static void connections_from_one_address_are_limited(void **state)
+{
+    struct fixture *fixture = fixture_start(&(struct fixture_options){.connections_per_ip_max = 2, .connections_max = 3});
+    RW_AUTO_FREE struct reply *reply = new_reply();
+    (void)state;
+    RW_AUTO_FD int first = fixture_connect(fixture);
+    RW_AUTO_FD int second = fixture_connect(fixture);
+    for (unsigned i = 0; i < 10; i++) { /* more than connections_max: refused ones do not count for ever */
+        fixture_ask(fixture, "GET /echo/a HTTP/1.1\r\n" HOST "\r\n", reply);
+        assert_int_equal(reply->status, 0);
+        assert_true(reply->is_closed);
+    }
+    fixture_send(second, "GET /echo/a HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n");
+    fixture_read(second, 20, reply);
+    assert_int_equal(reply->status, 200);
+    (void)usleep(100 * 1000);
+    fixture_ask(fixture, "GET /echo/a HTTP/1.1\r\n" HOST "\r\n", reply);
+    assert_int_equal(reply->status, 200);
     fixture_stop(fixture, 1000);
 }
 
@@ -337,6 +360,7 @@ int main(void)
         cmocka_unit_test(slow_readers_are_cut_off),
         cmocka_unit_test(handlers_have_no_deadline),
         cmocka_unit_test(connections_are_limited),
+        cmocka_unit_test(connections_from_one_address_are_limited),
         cmocka_unit_test(unix_sockets_serve_too),
         cmocka_unit_test(wrong_addresses_are_refused),
         cmocka_unit_test(quiescing_closes_the_door),
