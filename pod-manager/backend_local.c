@@ -114,7 +114,7 @@ static void local_list(struct backend *backend, void (*each)(void *arg, const st
 {
     struct local *local = (struct local *)backend;
     for (const struct local_pod *pod = local->pods; pod; pod = pod->hh.next) {
-        struct backend_listed listed = {.pod = pod->name, .process = uv_process_get_pid(&pod->process)};
+        struct backend_listed listed = {.pod = pod->name, .process = pod->pid};
         if (!pod->is_silent) {
             each(arg, &listed);
         }

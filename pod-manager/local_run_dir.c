@@ -121,8 +121,7 @@ int local_record_write(struct local *local, const struct local_pod *pod, struct 
     char name[BACKEND_NAME_BYTES + 8];
     char text[RECORD_BYTES];
     record_name(pod->name, name);
-    pid_t pid = uv_process_get_pid(&pod->process);
-    int len = snprintf(text, sizeof(text), "%d %llu %d %s\n", (int)pid, (unsigned long long)start_time_of(pid), pod->slot,
+    int len = snprintf(text, sizeof(text), "%d %llu %d %s\n", (int)pod->pid, (unsigned long long)start_time_of(pod->pid), pod->slot,
                        pod->cgroup[0] ? pod->cgroup : "-");
     RW_AUTO_FD int fd = openat(local->run_dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0 || write(fd, text, (size_t)len) != len) {
