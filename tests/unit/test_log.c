@@ -48,12 +48,14 @@ static cJSON *parse_line(const char *text)
 }
 
 /* The only line that statement writes, as JSON in variable json. */
+/* NOLINTBEGIN(bugprone-macro-parentheses): a name that is declared */
 #define LOGGED(json, statement)                                                                                                    \
     static struct capture json##_capture;                                                                                          \
     begin_capture(&json##_capture);                                                                                                \
     statement;                                                                                                                     \
     end_capture(&json##_capture);                                                                                                  \
     __attribute__((cleanup(free_json))) cJSON *json = parse_line(json##_capture.text)
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 static void free_json(cJSON **json)
 {
