@@ -2,8 +2,10 @@
  * returned, or after the server gave the request up; the request's lock sorts these out. */
 #include "http_internal.h"
 
+#include <errno.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 
 #include <rw/encoding.h>
 
@@ -51,6 +53,17 @@ struct rw_bytes rw_http_body(const struct rw_http_request *request)
 const struct rw_trace *rw_http_trace(const struct rw_http_request *request)
 {
     return &request->trace;
+}
+
+bool rw_http_client_left(struct rw_http_request *request)
+{
+    char byte;
+    (void)pthread_mutex_lock(&request->lock);
+    /* Only a suspended connection is nobody else's to read from, and cannot be closed meanwhile. */
+    ssize_t n = request->state == HTTP_SUSPENDED ? recv(request->connection->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) : 1;
+    bool has_left = n == 0 || (n < 0 && errno == ECONNRESET);
+    (void)pthread_mutex_unlock(&request->lock);
+    return has_left;
 }
 
 /* ---- answering ---- */

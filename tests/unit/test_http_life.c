@@ -350,6 +350,37 @@ static void clients_that_leave_do_no_harm(void **state)
     fixture_stop(fixture, 1000);
 }
 
+static bool leaves_within(struct rw_http_request *request, unsigned ms_max)
+{
+    for (unsigned ms = 0; ms < ms_max && !rw_http_client_left(request); ms++) {
+        (void)usleep(1000);
+    }
+    return rw_http_client_left(request);
+}
+
+static void a_client_that_left_is_noticed_when_asked_for(void **state)
+{
+    struct fixture *fixture = fixture_start(&(struct fixture_options){0});
+    int leaving = fixture_connect(fixture);
+    RW_AUTO_FD int staying = fixture_connect(fixture);
+    RW_AUTO_FD int talking = fixture_connect(fixture);
+    (void)state;
+    fixture_send(leaving, "GET /late HTTP/1.1\r\n" HOST "\r\n");
+    fixture_wait_late(fixture, 1);
+    fixture_send(staying, "GET /late HTTP/1.1\r\n" HOST "\r\n");
+    fixture_wait_late(fixture, 2);
+    fixture_send(talking,
+                 "GET /late HTTP/1.1\r\n" HOST "\r\nGET /late HTTP/1.1\r\n" HOST "\r\n"); /* the next one is sent already */
+    fixture_wait_late(fixture, 3);
+    assert_false(rw_http_client_left(fixture->late[0]));
+    (void)close(leaving);
+    assert_true(leaves_within(fixture->late[0], 2000));
+    assert_false(rw_http_client_left(fixture->late[1]));
+    assert_false(rw_http_client_left(fixture->late[2]));
+    assert_int_equal(fixture_answer_late(fixture), 3);
+    fixture_stop(fixture, 1000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -367,6 +398,7 @@ int main(void)
         cmocka_unit_test(stopping_answers_who_waits),
         cmocka_unit_test(answers_may_race_with_stopping),
         cmocka_unit_test(clients_that_leave_do_no_harm),
+        cmocka_unit_test(a_client_that_left_is_noticed_when_asked_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -52,6 +52,9 @@ const char *rw_http_header(const struct rw_http_request *request, const char *na
 struct rw_bytes rw_http_body(const struct rw_http_request *request);
 /* The request's own trace: a child of the traceparent header, or a fresh one. */
 const struct rw_trace *rw_http_trace(const struct rw_http_request *request);
+/* Whether the client of a request that waits for its answer has closed its connection by now: libmicrohttpd does not look while a
+ * connection is suspended. Any thread, before the reply. False while it is not known. */
+bool rw_http_client_left(struct rw_http_request *request);
 /* Extra header of the reply; before replying. Values with control characters are refused by dropping the header. */
 void rw_http_set_header(struct rw_http_request *request, const char *name, const char *value);
 
