@@ -149,7 +149,8 @@ void outbox_publish(struct outbox *outbox, const struct rw_uuid *id, const char 
         .is_mandatory = true,
         .is_persistent = true,
     };
-    if (rw_amqp_publish(outbox->api->publisher, &message, on_published, publication, NULL)) {
+    struct rw_amqp_publisher *publisher = outbox->api->publisher; /* NULL once it is stopped */
+    if (!publisher || rw_amqp_publish(publisher, &message, on_published, publication, NULL)) {
         free(publication);
         rw_counter_add(outbox->api->metrics.not_published, 1);
         outbox->has_refused = true;
@@ -231,6 +232,13 @@ int outbox_open(struct api *api, struct outbox **ret_outbox, struct rw_error *er
     (void)uv_timer_start(&outbox->flush_timer, on_flush_timer, FLUSH_PERIOD_MS, FLUSH_PERIOD_MS);
     (void)uv_timer_start(&outbox->backlog_timer, on_backlog_timer, BACKLOG_PERIOD_MS, BACKLOG_PERIOD_MS);
     return 0;
+}
+
+void outbox_stop(struct outbox *outbox, uint32_t drain_ms)
+{
+    (void)uv_timer_stop(&outbox->backlog_timer);
+    rw_amqp_publisher_stop(outbox->api->publisher, drain_ms);
+    outbox->api->publisher = NULL;
 }
 
 void outbox_close(struct outbox *outbox)

@@ -11,6 +11,8 @@ bool outbox_has_room(const struct outbox *outbox);
 void outbox_publish(struct outbox *outbox, const struct rw_uuid *id, const char *language, const struct rw_trace *trace);
 /* Mark what was confirmed; false when there is nothing to mark nor being marked. */
 bool outbox_flush(struct outbox *outbox);
-void outbox_close(struct outbox *outbox); /* frees it when the loop has closed its handles; the publisher is stopped already */
+/* Stops the publisher, which sends what it has for at most drain_ms; what is published from now on is left to the sweep. */
+void outbox_stop(struct outbox *outbox, uint32_t drain_ms);
+void outbox_close(struct outbox *outbox); /* after outbox_stop; frees it when the loop has closed its handles */
 
 #endif

@@ -179,7 +179,7 @@ static void stop_threads(struct api *api)
 {
     rw_http_server_stop(api->http, HTTP_STOP_MS);
     rw_amqp_consumer_stop(api->consumer);
-    rw_amqp_publisher_stop(api->publisher, PUBLISHER_STOP_MS);
+    outbox_stop(api->outbox, PUBLISHER_STOP_MS);
 }
 
 static void on_drain_timer(uv_timer_t *timer)

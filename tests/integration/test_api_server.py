@@ -256,6 +256,21 @@ def test_confirms_are_marked_before_the_end(lab):
     assert lab.sql("SELECT count(*) FROM tasks WHERE id = ANY(%s::uuid[]) AND publish_count = 1", ids) == [(20,)]
 
 
+def test_an_insert_that_outlasts_the_drain(lab):
+    """The row's lock is let go when the threads are stopped and the last marks still wait: nobody is there to be answered or published to."""
+    lab.restart(drain_ms=1000)
+    lab.accepted()
+    with lab.postgres.connect(autocommit=False) as holder:
+        with holder.cursor() as cursor:
+            cursor.execute("LOCK TABLE tasks IN ACCESS EXCLUSIVE MODE")
+        submitting = lab.pool.submit(lab.submit)
+        time.sleep(0.3)  # for the mark of the first task to wait for the lock, too
+        lab.api.process.signal(signal.SIGTERM)
+        assert submitting.result(10).status_code == 503
+        time.sleep(0.4)
+    assert lab.api.process.wait(10) == 0
+
+
 def test_a_second_signal_ends_it_at_once(lab):
     waiting = lab.start_waiting(lab.accepted(), 50)
     lab.api.process.signal(signal.SIGTERM)
