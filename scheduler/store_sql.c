@@ -56,8 +56,10 @@ const struct rw_pg_statement store_sql[_STORE_SQL_MAX] = {
                          " UPDATE tasks t SET publish_due = now() + interval '5 s' FROM due WHERE t.id = due.id"
                          " RETURNING t.id, t.language, t.priority::int4, t.traceparent",
                          1},
+    /* A row that is due was queued again since: it must not count as published. */
     [STORE_SQL_MARK] = {"mark",
                         "WITH published AS (SELECT id FROM tasks WHERE id = ANY ($1::uuid[]) AND state = 'queued'"
+                        " AND publish_due > now()"
                         " FOR NO KEY UPDATE SKIP LOCKED)"
                         " UPDATE tasks t SET publish_due = now() + $2::int8 * (1 << least(publish_count, 6))" MILLISECONDS
                         ", publish_count = least(publish_count + 1, 1000) FROM published WHERE t.id = published.id",
