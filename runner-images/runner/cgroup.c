@@ -26,8 +26,7 @@ static const struct {
     [CGROUP_FILE_PIDS_MAX] = {CGROUP_PIDS, {NULL, "pids.max", "pids.max"}},
     [CGROUP_FILE_PIDS_NOW] = {CGROUP_PIDS, {NULL, "pids.current", "pids.current"}},
     [CGROUP_FILE_PIDS_PEAK] = {CGROUP_PIDS, {NULL, "pids.peak", "pids.peak"}},
-    [CGROUP_FILE_CPU_USER] = {CGROUP_CPU, {NULL, "cpuacct.usage_user", "cpu.stat"}},
-    [CGROUP_FILE_CPU_SYSTEM] = {CGROUP_CPU, {NULL, "cpuacct.usage_sys", "cpu.stat"}},
+    [CGROUP_FILE_CPU] = {CGROUP_CPU, {NULL, "cpuacct.usage", "cpu.stat"}},
 };
 
 /* A whole small file; owned by the caller, "" when it cannot be read. */
@@ -253,8 +252,7 @@ void cgroup_read(const struct cgroup *cgroup, struct cgroup_reading *ret_reading
     uint64_t now = read_number(files[CGROUP_FILE_PIDS_NOW], "");
     uint64_t peak = read_number(files[CGROUP_FILE_PIDS_PEAK], "");
     *ret_reading = (struct cgroup_reading){
-        .cpu_user_us = read_number(files[CGROUP_FILE_CPU_USER], is_v1 ? "" : "user_usec ") / per_us,
-        .cpu_system_us = read_number(files[CGROUP_FILE_CPU_SYSTEM], is_v1 ? "" : "system_usec ") / per_us,
+        .cpu_us = read_number(files[CGROUP_FILE_CPU], is_v1 ? "" : "usage_usec ") / per_us,
         .memory_peak_bytes = read_number(files[CGROUP_FILE_MEMORY_PEAK], ""),
         .oom_kills = read_number(files[CGROUP_FILE_MEMORY_EVENTS], "oom_kill "),
         .processes = now > 0 ? now - 1 : 0, /* less init */

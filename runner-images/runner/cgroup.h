@@ -33,8 +33,7 @@ enum cgroup_file {
     CGROUP_FILE_PIDS_MAX,
     CGROUP_FILE_PIDS_NOW,
     CGROUP_FILE_PIDS_PEAK,
-    CGROUP_FILE_CPU_USER,
-    CGROUP_FILE_CPU_SYSTEM,
+    CGROUP_FILE_CPU,
     _CGROUP_FILE_MAX
 };
 
@@ -52,8 +51,7 @@ struct cgroup {
 };
 
 struct cgroup_reading { /* zeros for controllers that are not in force */
-    uint64_t cpu_user_us;
-    uint64_t cpu_system_us;
+    uint64_t cpu_us;    /* user and system together: version 1 only guesses the parts, by clock ticks */
     uint64_t memory_peak_bytes;
     uint64_t oom_kills;
     uint64_t processes;      /* at this moment */

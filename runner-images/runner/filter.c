@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -142,6 +143,12 @@ static const struct denied_argument denied_arguments[] = {
     {"personality", 0, 0x00000ff, 0x0000004, EPERM, "emulations of other systems"},
 };
 
+/* Refused for others than the calling thread (argument 0 is not 0), where the code has the uid of its supervisor: the kernel would
+ * let it take the supervisor's descriptors or processor away. With a uid of its own it may. */
+static const char *const denied_on_others[] = {
+    "prlimit64", "sched_setaffinity", "sched_setscheduler", "sched_setparam", "sched_setattr",
+};
+
 enum {
     FAMILIES_MAX = 64, /* beyond the kernel's last one; above it one comparison refuses everything */
     PROTOCOL_LAST = IPPROTO_UDP,
@@ -178,6 +185,25 @@ static int deny_arguments(scmp_filter_ctx context, struct rw_error *err)
         }
     }
     return 0;
+}
+
+/* setpriority and ioprio_set name whom they mean by two arguments: the first says that the second is a process, a group or a user. */
+static int deny_on_others(scmp_filter_ctx context, struct rw_error *err)
+{
+    int status = 0;
+    for (size_t i = 0; i < RW_ARRAY_SIZE(denied_on_others) && status == 0; i++) {
+        status = seccomp_rule_add(context, SCMP_ACT_ERRNO(EPERM), seccomp_syscall_resolve_name(denied_on_others[i]), 1,
+                                  SCMP_A0(SCMP_CMP_NE, 0));
+    }
+    const int by_two[] = {SCMP_SYS(setpriority), SCMP_SYS(ioprio_set)};
+    const unsigned of_process[] = {PRIO_PROCESS, 1 /* IOPRIO_WHO_PROCESS */};
+    for (size_t i = 0; i < RW_ARRAY_SIZE(by_two) && status == 0; i++) {
+        status = seccomp_rule_add(context, SCMP_ACT_ERRNO(EPERM), by_two[i], 1, SCMP_A1(SCMP_CMP_NE, 0));
+        if (status == 0) {
+            status = seccomp_rule_add(context, SCMP_ACT_ERRNO(EPERM), by_two[i], 1, SCMP_A0(SCMP_CMP_NE, of_process[i]));
+        }
+    }
+    return status < 0 ? rw_fail_sys(err, INTERNAL, -status, "filter rule for other processes") : 0;
 }
 
 static bool is_family_permitted(unsigned family, bool has_own_network)
@@ -218,6 +244,9 @@ static int add_rules(scmp_filter_ctx context, const struct filter_options *optio
     }
     if (deny(context, denied_calls, RW_ARRAY_SIZE(denied_calls), err) < 0 || deny_arguments(context, err) < 0 ||
         deny_families(context, options->has_own_network, err) < 0) {
+        return -1;
+    }
+    if (options->shares_uid && deny_on_others(context, err) < 0) {
         return -1;
     }
     if (options->is_memory_watched && deny(context, denied_when_watched, RW_ARRAY_SIZE(denied_when_watched), err) < 0) {

@@ -10,6 +10,7 @@
 
 struct filter_options {
     bool has_own_network;   /* a network namespace of its own: internet sockets reach only themselves, so they are permitted */
+    bool shares_uid;        /* the code has the uid of the process that supervises it */
     bool is_memory_watched; /* no memory cgroup: refuse memory that no process's resident set shows */
 };
 

@@ -84,20 +84,23 @@ static int allow_beneath(int ruleset_fd, int dir_fd, uint64_t rights, struct rw_
     return 0;
 }
 
-int landlock_ruleset_for_code(bool has_network, struct rw_error *err)
+/* A folder that is not there is no failure: not every system has every one. */
+static int allow_below(int ruleset_fd, const char *path, uint64_t rights, struct rw_error *err)
+{
+    RW_AUTO_FD int dir_fd = open(path, O_PATH | O_CLOEXEC);
+    return dir_fd < 0 ? 0 : allow_beneath(ruleset_fd, dir_fd, rights, err);
+}
+
+int landlock_ruleset_for_code(bool has_namespaces, struct rw_error *err)
 {
     int level = landlock_level();
-    RW_AUTO_FD int ruleset_fd = ruleset_create(level, has_network, true, err);
-    if (ruleset_fd < 0) {
+    RW_AUTO_FD int ruleset_fd = ruleset_create(level, has_namespaces, true, err);
+    if (ruleset_fd < 0 || (has_namespaces && allow_below(ruleset_fd, "/", READ_ONLY, err) < 0)) {
         return -1;
     }
     for (size_t i = 0; i < RW_ARRAY_SIZE(code_rules); i++) {
-        RW_AUTO_FD int dir_fd = open(code_rules[i].path, O_PATH | O_CLOEXEC);
-        if (dir_fd < 0) {
-            continue; /* not every system has every folder */
-        }
         uint64_t rights = all_of_level(level) & (uint64_t)(int64_t)code_rules[i].rights;
-        if (allow_beneath(ruleset_fd, dir_fd, rights, err) < 0) {
+        if (allow_below(ruleset_fd, code_rules[i].path, rights, err) < 0) {
             return -1;
         }
     }

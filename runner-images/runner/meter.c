@@ -20,7 +20,7 @@ static uint64_t larger(uint64_t a, uint64_t b)
 static uint64_t cpu_us(const struct meter *meter)
 {
     if (cgroup_has(meter->cgroup, CGROUP_CPU)) {
-        return meter->now.cpu_user_us + meter->now.cpu_system_us - meter->base.cpu_user_us - meter->base.cpu_system_us;
+        return meter->now.cpu_us - meter->base.cpu_us;
     }
     return meter->sample.cpu_user_us + meter->sample.cpu_system_us;
 }
@@ -51,8 +51,7 @@ void meter_code_begins(struct meter *meter)
 {
     if (meter->cgroup) {
         cgroup_read(meter->cgroup, &meter->now);
-        meter->base.cpu_user_us = meter->now.cpu_user_us;
-        meter->base.cpu_system_us = meter->now.cpu_system_us;
+        meter->base.cpu_us = meter->now.cpu_us;
     }
 }
 
@@ -90,15 +89,14 @@ int64_t meter_next_check_us(const struct meter *meter, const struct rw_limits *l
     return (int64_t)(left_us < least ? least : left_us > most ? most : left_us);
 }
 
-/* The cgroup has seen all, but from a moment after the exec on; the wait statuses all that was waited for. The larger is nearer. */
+/* The cgroup has seen all, but from a moment after the exec on; the wait statuses all that was waited for. The larger is nearer. The
+ * cgroup's sum is parted as the wait statuses' is. */
 static void settle_cpu(const struct meter *meter, const struct rw_usage *exited, struct rw_usage *usage)
 {
-    usage->cpu_user_us = exited->cpu_user_us;
-    usage->cpu_system_us = exited->cpu_system_us;
-    if (cgroup_has(meter->cgroup, CGROUP_CPU) && cpu_us(meter) > exited->cpu_user_us + exited->cpu_system_us) {
-        usage->cpu_user_us = meter->now.cpu_user_us - meter->base.cpu_user_us;
-        usage->cpu_system_us = meter->now.cpu_system_us - meter->base.cpu_system_us;
-    }
+    uint64_t waited_us = exited->cpu_user_us + exited->cpu_system_us;
+    uint64_t total_us = cgroup_has(meter->cgroup, CGROUP_CPU) ? larger(cpu_us(meter), waited_us) : waited_us;
+    usage->cpu_system_us = waited_us > 0 ? (uint64_t)((double)total_us * (double)exited->cpu_system_us / (double)waited_us) : 0;
+    usage->cpu_user_us = total_us - usage->cpu_system_us;
 }
 
 void meter_stage_ended(struct meter *meter, const struct rw_usage *exited, struct stage_facts *facts)

@@ -58,6 +58,7 @@ int pod_prepare(struct pod *pod, const struct options *options, struct rw_error 
     pod->config.uid_base = options->has_uid_base ? options->uid_base : default_uid_base();
     make_cgroup(pod, has_namespaces ? options->cgroup : NULL);
     const struct filter_options filter = {.has_own_network = options->strategy->has_own_network,
+                                          .shares_uid = !is_root,
                                           .is_memory_watched = !cgroup_has(pod->config.cgroup, CGROUP_MEMORY)};
     uid_t owner = is_root ? pod->config.uid_base + 1 : (uid_t)-1;
     if (filter_build(&filter, &pod->config.filter, err) < 0 || attempt_pipes_make(&pod->pipes, owner, owner, err) < 0 ||

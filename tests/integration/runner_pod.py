@@ -22,7 +22,8 @@ MODES = ["root", "root-watch", "user", "container"]
 
 _numbers = itertools.count()
 
-# A read-only root with a writable /box and /tmp, as a pod has; then the runner as its process 1, as an ordinary user.
+# A root with /box and /tmp, as a pod has; then the runner as its process 1, as an ordinary user whom
+# nobody else uses: without a user namespace the limit on processes counts all of a user's.
 _POD_SCRIPT = """
 set -e
 mount -t tmpfs -o mode=755 pod "$1"
@@ -38,9 +39,10 @@ mount --rbind /dev dev
 mount -t proc proc proc
 mount --bind "$2" runner
 mkdir box
-mount -t tmpfs -o mode=755,uid=65534,gid=65534 box box
-shift 2
-exec chroot . setpriv --reuid 65534 --regid 65534 --clear-groups "$@"
+mount -t tmpfs -o mode=755,uid=$3,gid=$3 box box
+uid=$3
+shift 3
+exec chroot . setpriv --reuid "$uid" --regid "$uid" --clear-groups "$@"
 """
 
 
@@ -111,7 +113,7 @@ class Pod:
             place = self.folder / "root"
             place.mkdir()
             front = ["unshare", "--mount", "--pid", "--net", "--ipc", "--fork", "--kill-child", "sh", "-c", _POD_SCRIPT, "sh"]
-            return [*front, str(place), str(RUNNER.parent), "/runner/runwave-runner", *argv[1:]], {}
+            return [*front, str(place), str(RUNNER.parent), str(self.uid_base), "/runner/runwave-runner", *argv[1:]], {}
         return argv, {}
 
     def await_ready(self, timeout_s=60):
