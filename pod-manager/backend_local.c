@@ -50,6 +50,9 @@ static void on_probed(void *arg, int exit_status, const char *text)
 {
     struct local *local = arg;
     char detail[256];
+    if (local->is_closing) {
+        return;
+    }
     local->is_probing = false;
     local->probe_at_ms = exit_status == 0 ? 0 : rw_monotonic_ms() + PROBE_PERIOD_MS;
     if (text[0]) {
@@ -130,17 +133,23 @@ static void local_tick(struct backend *backend, int64_t now_ms)
     {
         local_pod_tick(pod, now_ms);
     }
-    local_helper_tick(local, now_ms);
     local_run_dir_tick(local, now_ms);
     if (local->probe_at_ms && now_ms >= local->probe_at_ms && !local->is_probing) {
         probe(local);
     }
 }
 
+/* At close, the last thing to go is the control group that held those of the pods. */
 void local_closed_one(struct local *local)
 {
     local->n_open--;
-    if (local->is_closing && local->n_open == 0) {
+    if (!local->is_closing || local->n_open > 0) {
+        return;
+    }
+    if (local->config->cgroup[0] && !local->orphans && !local->is_swept) {
+        local->is_swept = true;
+        local_helper_sweep(local, local->config->cgroup, NULL, NULL);
+    } else {
         free_local(local);
     }
 }
@@ -154,9 +163,12 @@ static void local_close(struct backend *backend)
     local->is_closing = true;
     HASH_ITER(hh, local->pods, pod, next)
     {
-        local_pod_abandon(pod);
+        pod->is_silent = true;
+        if (!pod->has_exited) {
+            local_pod_end(pod, BACKEND_AT_ONCE);
+        }
     }
-    local_helper_close_all(local);
+    local_helper_close(local);
     local_closed_one(local);
 }
 

@@ -79,13 +79,13 @@ struct local {
     bool is_probing;
     int64_t probe_at_ms; /* when to probe again; 0: no need */
     bool is_closing;
+    bool is_swept;   /* at close: the control group that held the pods' */
     unsigned n_open; /* pods and helpers whose handles are open */
 };
 
 /* local_pod.c */
 int local_pod_start(struct local *local, const char *name, struct rw_error *err);
 void local_pod_end(struct local_pod *pod, enum backend_manner manner);
-void local_pod_abandon(struct local_pod *pod); /* at close: kill it, forget it, say nothing */
 void local_pod_tick(struct local_pod *pod, int64_t now_ms);
 
 /* local_spawn.c. argv[0]: an absolute path. fds: what the child gets as LOCAL_FD_FIRST and on; besides them it has standard error and a
@@ -109,8 +109,7 @@ void local_slot_give(struct local *local, int slot);
 typedef void (*local_helped)(void *arg, int exit_status, const char *text);
 void local_helper_probe(struct local *local, local_helped done, void *arg);
 void local_helper_sweep(struct local *local, const char *cgroup, local_helped done, void *arg); /* done may be NULL */
-void local_helper_tick(struct local *local, int64_t now_ms);
-void local_helper_close_all(struct local *local);
+void local_helper_close(struct local *local); /* sweeps go on to their end, a probe does not */
 
 /* backend_local.c: a pod or a helper has closed its handles. */
 void local_closed_one(struct local *local);

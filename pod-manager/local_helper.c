@@ -4,7 +4,6 @@
 #include <utlist.h>
 
 #include <rw/auto.h>
-#include <rw/clock.h>
 #include <rw/log.h>
 
 #include "local.h"
@@ -16,11 +15,11 @@ struct local_helper {
     struct local *local;
     uv_process_t process;
     uv_pipe_t errors;
+    uv_timer_t deadline;
     unsigned n_handles;
     bool has_exited;
     bool has_all; /* end of file on errors */
     int exit_status;
-    int64_t kill_at_ms;
     char cgroup[LOCAL_CGROUP_BYTES]; /* of a sweep */
     char text[TEXT_BYTES];
     size_t text_len;
@@ -46,6 +45,7 @@ static void finish(struct local_helper *helper)
     DL_DELETE(helper->local->helpers, helper);
     uv_close((uv_handle_t *)&helper->process, on_closed);
     uv_close((uv_handle_t *)&helper->errors, on_closed);
+    uv_close((uv_handle_t *)&helper->deadline, on_closed);
     helper->text[strcspn(helper->text, "\r\n")] = '\0';
     if (helper->cgroup[0] && helper->exit_status != 0 && !helper->local->is_closing) {
         rw_log(RW_LOG_WARNING, "a control group could not be swept", RW_LOG_STR("cgroup", helper->cgroup),
@@ -88,6 +88,17 @@ static void on_text(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
     }
 }
 
+static void on_deadline(uv_timer_t *timer)
+{
+    struct local_helper *helper = timer->data;
+    if (!helper->has_exited) {
+        (void)uv_process_kill(&helper->process, SIGKILL);
+        (void)uv_read_stop((uv_stream_t *)&helper->errors); /* whoever else holds the other end must not keep us */
+        helper->has_all = true;
+    }
+    finish(helper);
+}
+
 static int start(struct local_helper *helper, const char *const *arguments)
 {
     char *argv[ARGUMENTS_MAX + 2] = {helper->local->config->runner};
@@ -121,20 +132,22 @@ static struct local_helper *run(struct local *local, const char *const *argument
                                 void *arg)
 {
     struct local_helper *helper = rw_xcalloc(1, sizeof(*helper));
-    *helper = (struct local_helper){
-        .local = local, .done = done, .arg = arg, .kill_at_ms = rw_monotonic_ms() + timeout_ms, .n_handles = 2, .exit_status = -1};
+    *helper = (struct local_helper){.local = local, .done = done, .arg = arg, .n_handles = 3, .exit_status = -1};
     helper->process.data = helper;
     helper->errors.data = helper;
+    helper->deadline.data = helper;
     (void)uv_pipe_init(local->loop, &helper->errors, 0);
+    (void)uv_timer_init(local->loop, &helper->deadline);
     int failed = start(helper, arguments);
-    if (!failed) {
-        failed = uv_read_start((uv_stream_t *)&helper->errors, give_room, on_text);
-        helper->has_all = failed != 0;
-    } else {
+    if (failed) {
         (void)snprintf(helper->text, sizeof(helper->text), "cannot run %s: %s", local->config->runner, uv_strerror(failed));
         helper->has_all = true;
-        helper->has_exited = true; /* finished by the next tick: never from inside this call */
+        helper->has_exited = true;
+        timeout_ms = 0; /* told by the timer: never from inside this call */
+    } else if (uv_read_start((uv_stream_t *)&helper->errors, give_room, on_text)) {
+        helper->has_all = true;
     }
+    (void)uv_timer_start(&helper->deadline, on_deadline, timeout_ms, 0);
     local->n_open++;
     DL_APPEND(local->helpers, helper);
     return helper;
@@ -153,33 +166,13 @@ void local_helper_sweep(struct local *local, const char *cgroup, local_helped do
     (void)snprintf(helper->cgroup, sizeof(helper->cgroup), "%s", cgroup);
 }
 
-void local_helper_tick(struct local *local, int64_t now_ms)
+void local_helper_close(struct local *local)
 {
     struct local_helper *helper = NULL;
-    struct local_helper *next = NULL;
-    DL_FOREACH_SAFE(local->helpers, helper, next)
+    DL_FOREACH(local->helpers, helper)
     {
-        if (!helper->has_exited && now_ms >= helper->kill_at_ms) {
-            (void)uv_process_kill(&helper->process, SIGKILL);
-            (void)uv_read_stop((uv_stream_t *)&helper->errors); /* whoever else holds the other end must not keep us */
-            helper->has_all = true;
-        }
-        finish(helper);
-    }
-}
-
-void local_helper_close_all(struct local *local)
-{
-    struct local_helper *helper = NULL;
-    struct local_helper *next = NULL;
-    DL_FOREACH_SAFE(local->helpers, helper, next)
-    {
-        if (!helper->has_exited) {
+        if (!helper->cgroup[0] && !helper->has_exited) {
             (void)uv_process_kill(&helper->process, SIGKILL);
         }
-        helper->done = NULL; /* whoever waits is being closed as well */
-        helper->has_all = true;
-        helper->has_exited = true;
-        finish(helper);
     }
 }

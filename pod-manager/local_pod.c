@@ -289,13 +289,3 @@ void local_pod_tick(struct local_pod *pod, int64_t now_ms)
         local_pod_end(pod, BACKEND_AT_ONCE);
     }
 }
-
-void local_pod_abandon(struct local_pod *pod)
-{
-    pod->is_silent = true;
-    if (!pod->has_exited) {
-        local_kill(pod->pidfd);
-    }
-    remove_traces(pod);
-    close_handles(pod);
-}

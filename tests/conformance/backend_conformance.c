@@ -131,6 +131,7 @@ static void open_backend(struct world *world)
         fail_msg("open: %s", err.message);
     }
     world->is_calling = false;
+    (void)uv_timer_start(&world->timer, on_timer, TICK_MS, TICK_MS);
 }
 
 static void begin(struct world *world, bool is_spoilt)
@@ -150,16 +151,18 @@ static void begin(struct world *world, bool is_spoilt)
     (void)uv_loop_init(&world->loop);
     (void)uv_timer_init(&world->loop, &world->timer);
     world->timer.data = world;
-    (void)uv_timer_start(&world->timer, on_timer, TICK_MS, TICK_MS);
     open_backend(world);
 }
 
+/* Closes it and runs the loop until nothing of it is left there. */
 static void close_backend(struct world *world)
 {
     world->is_calling = true;
     world->class->close(world->backend);
-    world->is_calling = false;
     world->backend = NULL;
+    (void)uv_timer_stop(&world->timer);
+    (void)uv_run(&world->loop, UV_RUN_DEFAULT);
+    world->is_calling = false;
 }
 
 static void finish(struct world *world)
@@ -450,13 +453,14 @@ static void what_a_killed_instance_left_is_swept(void **state)
     begin(&world, false);
     await(&world, world.is_told);
     close_backend(&world);
-    (void)uv_run(&world.loop, UV_RUN_NOWAIT);
     (void)fflush(NULL);
     pid_t instance = fork();
     if (instance == 0) { /* another instance, which dies without a word; it leaves by _exit, so that cmocka is not run twice */
         static struct world other;
         other = (struct world){.subject = subject, .config = world.config, .class = world.class};
         (void)uv_loop_init(&other.loop);
+        (void)uv_timer_init(&other.loop, &other.timer);
+        other.timer.data = &other;
         open_backend(&other);
         struct seen *warm = create(&other);
         while (!warm->is_ready) {

@@ -1,5 +1,6 @@
 /* The local backend under test: runwave-runner process trees of the runner in RUNWAVE_RUNNER. */
 #include <dirent.h>
+#include <glob.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,7 +49,6 @@ static void murder(const struct backend_listed *pod)
     (void)kill((pid_t)pod->process, SIGKILL);
 }
 
-/* Processes that have the name of a pod of this run_dir's instance in their arguments, sockets and records. */
 static size_t count_files(const char *folder, const char *suffix)
 {
     size_t count = 0;
@@ -77,9 +77,29 @@ static bool is_runner_of(const char *pid, const char *cgroup)
     return memmem(text, len, cgroup, strlen(cgroup)) != NULL;
 }
 
+/* Control groups of pods, in any hierarchy. */
+static size_t count_cgroups(const char *cgroup)
+{
+    static const char *const places[] = {"/sys/fs/cgroup", "/sys/fs/cgroup/*"};
+    size_t count = 0;
+    for (size_t i = 0; i < RW_ARRAY_SIZE(places); i++) {
+        char pattern[300];
+        glob_t found = {0};
+        (void)snprintf(pattern, sizeof(pattern), "%s/%s/*-*", places[i],
+                       cgroup); /* a pod's name has a '-', a control file's never */
+        if (glob(pattern, GLOB_NOSORT, NULL, &found) == 0) {
+            count += found.gl_pathc;
+        }
+        globfree(&found);
+    }
+    return count;
+}
+
+/* Sockets, records, control groups, and processes that have a pod's control group in their arguments. */
 static size_t traces(const struct manager_config *config)
 {
-    size_t count = count_files(config->local.run_dir, ".sock") + count_files(config->local.run_dir, ".pod");
+    size_t count = count_files(config->local.run_dir, ".sock") + count_files(config->local.run_dir, ".pod") +
+                   count_cgroups(config->local.cgroup);
     RW_AUTO_FREE char *cgroup = rw_xasprintf("%s/", config->local.cgroup);
     DIR *dir = opendir("/proc");
     for (const struct dirent *entry = dir ? readdir(dir) : NULL; entry; entry = readdir(dir)) {
