@@ -14,11 +14,17 @@ struct hand *hand_new(size_t n_languages, uint32_t running_max, uint32_t leasing
 
 void hand_free(struct hand *hand)
 {
-    if (hand) {
-        hand_drop_waiting(hand);
-        HASH_CLEAR(hh, hand->tasks);
-        free(hand);
+    if (!hand) {
+        return;
     }
+    struct hand_task *task;
+    struct hand_task *next;
+    HASH_ITER(hh, hand->tasks, task, next)
+    {
+        HASH_DELETE(hh, hand->tasks, task);
+        free(task);
+    }
+    free(hand);
 }
 
 struct hand_task *hand_find(const struct hand *hand, const struct rw_uuid *id)

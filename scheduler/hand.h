@@ -47,7 +47,7 @@ enum hand_answer {
 };
 
 struct hand *hand_new(size_t n_languages, uint32_t running_max, uint32_t leasing_max);
-void hand_free(struct hand *hand); /* attempts must be gone */
+void hand_free(struct hand *hand); /* attempts are not the hand's to free */
 
 enum hand_answer hand_offer(struct hand *hand, const struct rw_uuid *id, size_t language, enum rw_priority priority,
                             const struct delivery_ref *delivery);
