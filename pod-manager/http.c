@@ -1,6 +1,6 @@
 /* The lease API's routes. A handler runs on a thread of the HTTP server: it checks the request and posts a mail; what touches the manager
- * runs on the loop and answers from there. A client that left while it waited is noticed when its lease is granted: the lease ends at
- * once. One that leaves later holds it until the deadline. */
+ * runs on the loop and answers from there. A client that left while it waited is noticed when its turn comes, and passed over;
+ * one that leaves later holds its lease until the deadline. */
 #include "http.h"
 
 #include <sodium.h>
@@ -75,17 +75,15 @@ static const struct rw_json_field lease_fields[] = {
     {"attempt", RW_JSON_INT, false, 0, ATTEMPT_MAX, offsetof(struct lease_body, attempt), SIZE_MAX},
 };
 
-static void run_end(struct rw_mail *mail);
+/* A client that left while it waited gets no pod: it would wait for nobody until the lease's deadline. */
+static bool has_left(const struct manager_request *wish)
+{
+    return rw_http_client_left(((const struct call *)((const char *)wish - offsetof(struct call, wish)))->http);
+}
 
 static void on_granted(struct manager_request *wish, const struct manager_grant *grant)
 {
     struct call *call = call_of_wish(wish);
-    if (rw_http_client_left(call->http)) { /* else its pod would wait for nobody until the lease's deadline */
-        call->lease_id = *grant->lease_id;
-        call->outcome = MANAGER_UNUSED;
-        post(call, call->api, call->http, run_end);
-        return;
-    }
     char id[RW_UUID_TEXT_BYTES];
     char secret[sodium_base64_ENCODED_LEN(RW_POD_SECRET_BYTES, sodium_base64_VARIANT_ORIGINAL)];
     (void)sodium_bin2base64(secret, sizeof(secret), grant->secret, RW_POD_SECRET_BYTES, sodium_base64_VARIANT_ORIGINAL);
@@ -140,6 +138,7 @@ static int parse_lease(const struct http_api *api, struct rw_http_request *http,
                                      .deadline_ms = (uint32_t)body.deadline_ms,
                                      .attempt = body.attempt,
                                      .wanted_us = rw_monotonic_us(),
+                                     .has_left = has_left,
                                      .granted = on_granted,
                                      .refused = on_refused};
     (void)snprintf(wish->task_id, sizeof(wish->task_id), "%s", body.task_id ? body.task_id : "");

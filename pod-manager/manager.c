@@ -9,7 +9,7 @@
 
 #include "manager_internal.h"
 
-enum { DRAIN_FORCE_MS = 3000, RETRY_BASE_MS = 100, RETRY_MAX_MS = 30000 };
+enum { DRAIN_FORCE_MS = 3000, DRAIN_LINGER_MS = 1000, RETRY_BASE_MS = 100, RETRY_MAX_MS = 30000 };
 
 const char *manager_outcome_name(enum manager_outcome outcome)
 {
@@ -39,6 +39,14 @@ static void run_grant(struct manager *manager, const struct pool_action *action,
 {
     struct manager_request *request = action->waiter;
     struct manager_pod *pod = action->pod->user;
+    if (request->has_left(request)) {
+        struct rw_error err = {0};
+        (void)rw_fail(&err, CANCELLED, "the client left");
+        rw_counter_add(manager->languages[request->language].metrics.left, 1);
+        pools_take_back(manager->pools, action->pod, now_ms); /* the next decision gives it to somebody else */
+        request->refused(request, &err);
+        return;
+    }
     struct lease *lease = rw_xcalloc(1, sizeof(*lease));
     lease->id = rw_uuid_v7();
     lease->pod = pod;
@@ -93,6 +101,18 @@ static void run_action(struct manager *manager, const struct pool_action *action
     }
 }
 
+/* No pod is left, and the holders of the last leases had a moment to give them back. */
+static bool is_empty(struct manager *manager, int64_t now_ms)
+{
+    if (manager->pools->n_pods > 0) {
+        return now_ms >= manager->drain_until_ms + DRAIN_FORCE_MS;
+    }
+    if (!manager->empty_since_ms) {
+        manager->empty_since_ms = now_ms;
+    }
+    return !manager->leases.by_id || now_ms - manager->empty_since_ms >= DRAIN_LINGER_MS;
+}
+
 void manager_decide(struct manager *manager, int64_t now_ms)
 {
     do {
@@ -104,8 +124,7 @@ void manager_decide(struct manager *manager, int64_t now_ms)
     } while (manager->actions.count > 0);
     manager_metrics_update(manager);
     manager_health_update(manager);
-    bool is_empty = manager->pools->n_pods == 0 || now_ms >= manager->drain_until_ms + DRAIN_FORCE_MS;
-    if (manager->drain_until_ms && is_empty && !manager->is_drained) {
+    if (manager->drain_until_ms && !manager->is_drained && is_empty(manager, now_ms)) {
         manager->is_drained = true;
         manager->drained(manager->drained_arg);
     }

@@ -43,14 +43,15 @@ struct manager_grant { /* borrowed during the call */
     const uint8_t *secret;
 };
 
-/* A wish for a lease. Exactly one of the two calls is made, which owns the request from then on. */
+/* A wish for a lease. Exactly one of granted and refused is called, which owns the request from then on. */
 struct manager_request {
     size_t language; /* index in the catalogue */
     uint32_t wait_ms;
     uint32_t deadline_ms;
     int64_t attempt;
     char task_id[RW_UUID_TEXT_BYTES];
-    int64_t wanted_us; /* since when, monotonic */
+    int64_t wanted_us;                                       /* since when, monotonic */
+    bool (*has_left)(const struct manager_request *request); /* nobody is there any more to take a lease */
     void (*granted)(struct manager_request *request, const struct manager_grant *grant);
     void (*refused)(struct manager_request *request, const struct rw_error *err);
 };
@@ -65,6 +66,7 @@ struct manager_language_metrics {
     struct rw_counter *granted;
     struct rw_counter *refused[_POOL_WHY_MAX]; /* by why; those that are reasons to reject */
     struct rw_counter *overloaded;
+    struct rw_counter *left;
     struct rw_counter *ended[_MANAGER_OUTCOME_MAX];
     struct rw_histogram *lease_wait;
     struct rw_counter *creates;
@@ -97,6 +99,7 @@ struct manager {
     bool is_usable_known;
     bool is_usable;
     int64_t drain_until_ms; /* 0: not draining */
+    int64_t empty_since_ms; /* while draining: since when there are no pods; 0: there are */
     bool is_drained;
     void (*drained)(void *arg);
     void *drained_arg;

@@ -56,6 +56,7 @@ static void register_leases(struct manager_language *language, struct rw_metrics
     struct manager_language_metrics *m = &language->metrics;
     m->granted = rw_metrics_counter(metrics, wanted, labels_of(language, "outcome", "granted", labels), wanted_help);
     m->overloaded = rw_metrics_counter(metrics, wanted, labels_of(language, "outcome", "overloaded", labels), wanted_help);
+    m->left = rw_metrics_counter(metrics, wanted, labels_of(language, "outcome", "left", labels), wanted_help);
     static const enum pool_why reasons[] = {POOL_WHY_TIMEOUT, POOL_WHY_DRAIN};
     for (size_t i = 0; i < RW_ARRAY_SIZE(reasons); i++) {
         m->refused[reasons[i]] = rw_metrics_counter(metrics, wanted,

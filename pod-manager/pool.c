@@ -227,6 +227,17 @@ void pools_lease_end(struct pools *pools, struct pool_pod *pod, bool is_broken, 
     }
 }
 
+void pools_take_back(struct pools *pools, struct pool_pod *pod, int64_t now_ms)
+{
+    close_slots(pod);
+    pod->leases--;
+    pod->served--;
+    if (pod->leases == 0) {
+        move(pools, pod, POOL_WARM, now_ms);
+    }
+    open_slots(pod);
+}
+
 void pools_pod_ready(struct pools *pools, struct pool_pod *pod, int64_t now_ms)
 {
     if (pod->phase != POOL_CREATING) {

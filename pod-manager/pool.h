@@ -141,6 +141,9 @@ RW_NODISCARD int pools_wait(struct pools *pools, size_t index, int64_t now_ms, u
 /* A lease is given back. is_broken: the pod must not serve another one, whatever uses it has left. */
 void pools_lease_end(struct pools *pools, struct pool_pod *pod, bool is_broken, int64_t now_ms);
 
+/* A grant that was not given out: as if it had never been. */
+void pools_take_back(struct pools *pools, struct pool_pod *pod, int64_t now_ms);
+
 /* What the backend reports. */
 void pools_pod_ready(struct pools *pools, struct pool_pod *pod, int64_t now_ms);
 /* It can serve no longer; the backend removes it, pools_pod_gone follows. Counts against creating when it held no lease. */

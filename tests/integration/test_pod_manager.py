@@ -373,17 +373,31 @@ def test_a_lease_past_its_deadline_loses_its_pod(make):
     assert manager.metric("runwave_lease_ends_total", 'outcome="deadline"') == 1
 
 
-def test_a_client_that_goes_away_while_it_waits_leaves_no_lease(make):
+def test_clients_that_went_away_are_passed_over(make):
     manager = make(pool={"warm": 1, "max": 1})
     held = manager.lease()
-    connection = UnixConnection(manager.listen[len("unix:") :], 10)
-    body = json.dumps({"language": "python", "wait_ms": 60000, "deadline_ms": 600000})
-    connection.request("POST", "/leases", body, {"Authorization": f"Bearer {manager.token}"})
-    wait_for(lambda: manager.metric("runwave_pool_target_part", 'part="waiting"') == 1, 10, "it waits")
-    connection.close()
+    gone = []
+    for count in range(5):
+        gone.append(UnixConnection(manager.listen[len("unix:") :], 10))
+        body = json.dumps({"language": "python", "wait_ms": 60000, "deadline_ms": 60000})
+        gone[-1].request("POST", "/leases", body, {"Authorization": f"Bearer {manager.token}"})
+        waiting = lambda: manager.metric("runwave_pool_target_part", 'part="waiting"')  # noqa: E731
+        wait_for(lambda: waiting() == count + 1, 10 * SLOWNESS, "it waits")
+    for connection in gone:
+        connection.close()
+    created = manager.metric("runwave_pod_creates_total")
     assert manager.release(held) == 204
-    wait_for(lambda: manager.metric("runwave_lease_ends_total", 'outcome="unused"') == 1, 10 * SLOWNESS, "nobody's lease ends")
-    assert manager.release(manager.lease()) == 204
+    next_one = manager.lease()
+    assert manager.metric("runwave_lease_requests_total", 'outcome="left"') == 5
+    assert manager.metric("runwave_pod_creates_total") == created + 1  # no pod was wasted on them
+    assert manager.release(next_one) == 204
+
+
+def test_a_lease_that_nobody_returns_ends_at_its_deadline(make):
+    manager = make(pool={"warm": 1, "max": 1})
+    manager.lease(deadline_ms=500)
+    assert manager.release(manager.lease(wait_ms=30000)) == 204
+    assert manager.metric("runwave_lease_ends_total", 'outcome="deadline"') == 1
 
 
 # ---- pods that fail ----

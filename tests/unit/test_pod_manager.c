@@ -226,12 +226,18 @@ struct wish {
     struct manager_request request;
     unsigned n_answers;
     unsigned order;
+    bool has_left;
     enum rw_err refusal;
     struct rw_uuid lease_id;
     char pod[BACKEND_NAME_BYTES];
 };
 
 static unsigned order_of_answers;
+
+static bool has_left(const struct manager_request *request)
+{
+    return ((const struct wish *)request)->has_left;
+}
 
 static void on_granted(struct manager_request *request, const struct manager_grant *grant)
 {
@@ -253,8 +259,12 @@ static void on_refused(struct manager_request *request, const struct rw_error *e
 
 static void want(struct bench *bench, struct wish *wish, uint32_t wait_ms, uint32_t deadline_ms)
 {
-    *wish = (struct wish){
-        .request = {.wait_ms = wait_ms, .deadline_ms = deadline_ms, .granted = on_granted, .refused = on_refused, .task_id = "t"}};
+    *wish = (struct wish){.request = {.wait_ms = wait_ms,
+                                      .deadline_ms = deadline_ms,
+                                      .has_left = has_left,
+                                      .granted = on_granted,
+                                      .refused = on_refused,
+                                      .task_id = "t"}};
     manager_want_lease(bench->manager, &wish->request);
 }
 
@@ -315,6 +325,31 @@ static void waiting_is_in_order_and_bounded_in_time(void **state)
     run_for(&bench, 100);
     assert_int_equal(wishes[5].n_answers, 1);
     assert_int_equal(fake.n_killed, 1);
+    close_bench(&bench);
+}
+
+static void clients_that_left_are_passed_over(void **state)
+{
+    (void)state;
+    struct bench bench;
+    struct wish wishes[6];
+    reset_fake();
+    fake.stalls = true;
+    open_bench(&bench);
+    for (size_t i = 0; i < RW_ARRAY_SIZE(wishes); i++) {
+        want(&bench, &wishes[i], 5000, 10000);
+    }
+    for (size_t i = 0; i < 4; i++) {
+        wishes[i].has_left = true;
+    }
+    fake.stalls = false;
+    run_for(&bench, 100);
+    for (size_t i = 0; i < RW_ARRAY_SIZE(wishes); i++) {
+        assert_int_equal(wishes[i].n_answers, 1);
+        assert_int_equal(wishes[i].refusal, i < 4 ? RW_ERR_CANCELLED : RW_OK);
+    }
+    assert_int_equal(HASH_COUNT(bench.manager->leases.by_id), 2);
+    assert_int_equal(fake.n_destroys, 0); /* no pod was wasted on them */
     close_bench(&bench);
 }
 
@@ -448,6 +483,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_lease_from_start_to_end),
         cmocka_unit_test(waiting_is_in_order_and_bounded_in_time),
+        cmocka_unit_test(clients_that_left_are_passed_over),
         cmocka_unit_test(a_lease_past_its_deadline_loses_its_pod),
         cmocka_unit_test(a_lost_pod_is_replaced_and_its_lease_still_found_once),
         cmocka_unit_test(refused_creates_make_no_hot_loop),

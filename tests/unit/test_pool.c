@@ -431,6 +431,26 @@ static void a_pod_with_slots_serves_many_at_a_time(void **state)
     close_pools(&f);
 }
 
+static void a_grant_that_was_not_given_out_never_was(void **state)
+{
+    (void)state;
+    struct fixture f;
+    open_pools(&f, &default_rules, (struct pool_limits[]){{.warm = 0, .max = 1, .slots = 1, .uses = 1}}, 1);
+    want(&f, 0, 1000, "left");
+    want(&f, 0, 1000, "stays");
+    decide(&f, POOL_CREATE);
+    make_ready(&f, 0);
+    assert_int_equal(decide(&f, POOL_GRANT), 1);
+    struct pool_pod *pod = action_at(&f, POOL_GRANT, 0)->pod;
+    pools_take_back(f.pools, pod, f.now_ms);
+    assert_int_equal(pod->phase, POOL_WARM);
+    assert_int_equal(decide(&f, POOL_GRANT), 1);
+    assert_ptr_equal(action_at(&f, POOL_GRANT, 0)->pod, pod);
+    assert_string_equal(action_at(&f, POOL_GRANT, 0)->waiter, "stays");
+    assert_int_equal(f.actions.count, 1);
+    close_pools(&f);
+}
+
 static void a_broken_pod_serves_no_other_lease(void **state)
 {
     (void)state;
@@ -484,6 +504,7 @@ int main(void)
         cmocka_unit_test(nothing_is_created_while_the_backend_is_unusable),
         cmocka_unit_test(draining_rejects_and_empties),
         cmocka_unit_test(a_pod_with_slots_serves_many_at_a_time),
+        cmocka_unit_test(a_grant_that_was_not_given_out_never_was),
         cmocka_unit_test(a_broken_pod_serves_no_other_lease),
         cmocka_unit_test(names_are_complete),
     };

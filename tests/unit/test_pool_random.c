@@ -132,6 +132,7 @@ static void check_bounds(const struct model *model)
 
 static void decide(struct model *model)
 {
+    bool is_changed = false;
     model->actions.count = 0;
     pools_decide(model->pools, model->now_ms, &model->actions);
     enum pool_action_kind last = POOL_GRANT;
@@ -140,6 +141,13 @@ static void decide(struct model *model)
         switch (action->kind) {
         case POOL_GRANT:
             check_grant(model, action);
+            if (roll(model, 10) == 0) { /* nobody was there to take it */
+                struct model_pod *pod = action->pod->user;
+                pod->leases--;
+                pod->served--;
+                pools_take_back(model->pools, action->pod, model->now_ms);
+                is_changed = true;
+            }
             break;
         case POOL_REJECT:
             assert_int_equal(((struct model_waiter *)action->waiter)->answers++, 0);
@@ -153,6 +161,10 @@ static void decide(struct model *model)
         }
         assert_true(action->kind >= last);
         last = action->kind;
+    }
+    if (is_changed) {
+        decide(model);
+        return;
     }
     check_bounds(model);
     size_t n_before = model->actions.count;
