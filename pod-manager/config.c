@@ -29,6 +29,7 @@ static const cyaml_schema_field_t manager_fields[] = {
     CYAML_FIELD_STRING_PTR("backend", CYAML_FLAG_OPTIONAL, struct manager_config, backend, 1, 32),
     CYAML_FIELD_UINT("pods_max", CYAML_FLAG_OPTIONAL, struct manager_config, pods_max),
     CYAML_FIELD_UINT("waiting_max", CYAML_FLAG_OPTIONAL, struct manager_config, waiting_max),
+    CYAML_FIELD_UINT("lease_start_ms", CYAML_FLAG_OPTIONAL, struct manager_config, lease_start_ms),
     CYAML_FIELD_UINT("ready_timeout_ms", CYAML_FLAG_OPTIONAL, struct manager_config, ready_timeout_ms),
     CYAML_FIELD_UINT("drain_ms", CYAML_FLAG_OPTIONAL, struct manager_config, drain_ms),
     CYAML_FIELD_MAPPING("scaling", CYAML_FLAG_OPTIONAL, struct manager_config, scaling, scaling_fields),
@@ -51,6 +52,7 @@ static int prepare_numbers(struct manager_config *config, struct rw_error *err)
     const struct number numbers[] = {
         {"pods_max", &config->pods_max, 64, 1, 10000},
         {"waiting_max", &config->waiting_max, 4096, 1, 100000},
+        {"lease_start_ms", &config->lease_start_ms, 15000, 100, 3600000},
         {"ready_timeout_ms", &config->ready_timeout_ms, 15000, 100, 600000},
         {"drain_ms", &config->drain_ms, 30000, 1, 3600000},
         {"scaling.rate_window_ms", &config->scaling.rate_window_ms, 10000, 100, 3600000},

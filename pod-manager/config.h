@@ -28,6 +28,7 @@ struct manager_config {
     char *backend;
     uint32_t pods_max;
     uint32_t waiting_max;
+    uint32_t lease_start_ms;
     uint32_t ready_timeout_ms;
     uint32_t drain_ms;
     struct scaling_config scaling;

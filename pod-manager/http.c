@@ -10,7 +10,14 @@
 #include <rw/encoding.h>
 #include <rw/log.h>
 
-enum { WAIT_MS_MAX = 60000, DEADLINE_MS_MAX = 3600000, BODY_BYTES_MAX = 4096, ATTEMPT_MAX = 1000000 };
+enum {
+    WAIT_MS_MAX = 60000,
+    DEADLINE_MS_MAX = 3600000,
+    BODY_BYTES_MAX = 4096,
+    ATTEMPT_MAX = 1000000,
+    STARTED_LEASES_MAX = 1000,
+    STARTED_BYTES_MAX = 65536
+};
 
 struct http_api {
     struct rw_http_server *server;
@@ -162,6 +169,74 @@ static void handle_lease(void *ctx, struct rw_http_request *http)
     post(call, api, http, run_lease);
 }
 
+/* ---- POST /leases/started ---- */
+
+struct started {
+    struct rw_mail mail;
+    struct http_api *api;
+    struct rw_http_request *http;
+    size_t n_leases;
+    struct rw_uuid leases[];
+};
+
+static void run_started(struct rw_mail *mail)
+{
+    struct started *started = (struct started *)((char *)mail - offsetof(struct started, mail));
+    for (size_t i = 0; i < started->n_leases; i++) {
+        manager_start_lease(started->api->manager, &started->leases[i]);
+    }
+    rw_http_reply(started->http, 204, NULL, rw_bytes_of(NULL, 0));
+    free(started);
+}
+
+static int parse_started(struct rw_http_request *http, struct started **ret_started, struct rw_field_errors *fields,
+                         struct rw_error *err)
+{
+    static const struct rw_json_limits limits = {
+        .bytes_max = STARTED_BYTES_MAX, .depth_max = 3, .values_max = STARTED_LEASES_MAX + 8};
+    static const struct rw_json_field rows[] = {{"lease_ids", RW_JSON_ARRAY, true, 0, STARTED_LEASES_MAX, 0, SIZE_MAX}};
+    RW_AUTO(cJSON_Delete) cJSON *json = NULL;
+    const cJSON *ids = NULL;
+    if (rw_json_parse(rw_http_body(http), &limits, &json, err)) {
+        return -1;
+    }
+    if (!cJSON_IsObject(json)) {
+        return rw_fail(err, INVALID, "the body must be a JSON object");
+    }
+    rw_json_decode(json, "", rows, RW_ARRAY_SIZE(rows), &ids, fields);
+    RW_AUTO_FREE struct started *started = rw_xcalloc(1, sizeof(*started) + (ids ? (size_t)cJSON_GetArraySize(ids) : 0) *
+                                                                                sizeof(started->leases[0]));
+    const cJSON *id = NULL;
+    cJSON_ArrayForEach(id, ids)
+    {
+        if (!cJSON_IsString(id) || rw_uuid_parse(id->valuestring, &started->leases[started->n_leases++], NULL)) {
+            rw_field_errors_add(fields, "lease_ids", "must hold UUIDs only");
+            break;
+        }
+    }
+    if (fields->count > 0) {
+        return rw_fail(err, FIELDS, "the list of leases is not right");
+    }
+    *ret_started = rw_take(started);
+    return 0;
+}
+
+static void handle_started(void *ctx, struct rw_http_request *http)
+{
+    struct http_api *api = ctx;
+    struct rw_field_errors fields = {0};
+    struct rw_error err = {0};
+    struct started *started = NULL;
+    if (parse_started(http, &started, &fields, &err)) {
+        rw_http_reply_error(http, &err, &fields);
+        return;
+    }
+    started->api = api;
+    started->http = http;
+    started->mail.run = run_started;
+    rw_mailbox_post(api->mailbox, &started->mail);
+}
+
 /* ---- DELETE /leases/:lease_id ---- */
 
 static void run_end(struct rw_mail *mail)
@@ -285,6 +360,7 @@ static void handle_metrics(void *ctx, struct rw_http_request *http)
 
 static const struct rw_http_route routes[] = {
     {"POST", "/leases", BODY_BYTES_MAX, handle_lease},
+    {"POST", "/leases/started", STARTED_BYTES_MAX, handle_started},
     {"DELETE", "/leases/:lease_id", 0, handle_end},
     {"GET", "/pods", 0, handle_pods},
     {"GET", "/healthz", 0, handle_alive},

@@ -39,6 +39,13 @@ void leases_remove(struct lease_book *book, struct lease *lease)
     free(lease);
 }
 
+void leases_start(struct lease *lease)
+{
+    if (lease->pod) {
+        lease->deadline_ms = lease->started_deadline_ms;
+    }
+}
+
 void leases_linger(struct lease_book *book, struct lease *lease, int64_t now_ms)
 {
     lease->pod = NULL;

@@ -17,7 +17,8 @@ struct lease {
     void *pod; /* the manager's; NULL: gone */
     size_t language;
     int64_t granted_ms;
-    int64_t deadline_ms;
+    int64_t deadline_ms;              /* soon after the grant, until its holder says that it has begun */
+    int64_t started_deadline_ms;      /* from then on */
     int64_t attempt;                  /* for logs */
     char task_id[RW_UUID_TEXT_BYTES]; /* for logs; "" when not told */
 };
@@ -33,6 +34,7 @@ void leases_done(struct lease_book *book); /* frees what is left */
 void leases_add(struct lease_book *book, struct lease *lease);
 struct lease *leases_find(struct lease_book *book, const struct rw_uuid *id); /* borrowed; NULL: not known */
 void leases_remove(struct lease_book *book, struct lease *lease);             /* frees it */
+void leases_start(struct lease *lease);
 void leases_linger(struct lease_book *book, struct lease *lease, int64_t now_ms);
 /* A lease whose deadline is over; NULL: none. Borrowed: the caller removes it. */
 struct lease *leases_overdue(struct lease_book *book, int64_t now_ms);

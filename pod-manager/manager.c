@@ -52,7 +52,9 @@ static void run_grant(struct manager *manager, const struct pool_action *action,
     lease->pod = pod;
     lease->language = request->language;
     lease->granted_ms = now_ms;
-    lease->deadline_ms = now_ms + request->deadline_ms;
+    lease->started_deadline_ms = now_ms + request->deadline_ms;
+    lease->deadline_ms = now_ms + (request->deadline_ms < manager->config->lease_start_ms ? request->deadline_ms
+                                                                                          : manager->config->lease_start_ms);
     lease->attempt = request->attempt;
     (void)snprintf(lease->task_id, sizeof(lease->task_id), "%s", request->task_id);
     leases_add(&manager->leases, lease);
@@ -141,6 +143,14 @@ void manager_want_lease(struct manager *manager, struct manager_request *request
         return;
     }
     manager_decide(manager, now_ms);
+}
+
+void manager_start_lease(struct manager *manager, const struct rw_uuid *id)
+{
+    struct lease *lease = leases_find(&manager->leases, id);
+    if (lease) {
+        leases_start(lease);
+    }
 }
 
 int manager_end_lease(struct manager *manager, const struct rw_uuid *id, enum manager_outcome outcome, struct rw_error *err)

@@ -118,6 +118,8 @@ struct manager_options {
 
 RW_NODISCARD int manager_open(const struct manager_options *options, struct manager **ret_manager, struct rw_error *err);
 void manager_want_lease(struct manager *manager, struct manager_request *request);
+/* The lease's pod was sent its job; a lease that is not known (any more) is no fault. */
+void manager_start_lease(struct manager *manager, const struct rw_uuid *id);
 /* NOT_FOUND when the lease is not known (any more). */
 RW_NODISCARD int manager_end_lease(struct manager *manager, const struct rw_uuid *id, enum manager_outcome outcome,
                                    struct rw_error *err);

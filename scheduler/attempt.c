@@ -152,6 +152,7 @@ static void on_link_proved(void *arg)
         return;
     }
     attempt->job_sent_us = rw_realtime_us();
+    leases_started(attempt->context->leases, &attempt->lease.id);
     attempt_enter(attempt, ATTEMPT_RUNNING);
 }
 

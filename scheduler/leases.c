@@ -17,6 +17,8 @@ enum {
     CALL_MS = 5000, /* on top of the wait that the pod-manager was asked for */
     PROBE_MS = 2000,
     RELEASE_TRIES_MAX = 5,
+    STARTED_MAX = 4096,      /* leases the pod-manager has not been told of; more end early, as if this scheduler had been killed */
+    STARTED_SENT_MAX = 1000, /* in one call */
 };
 
 struct lease_request {
@@ -49,6 +51,9 @@ struct leases {
     char *authorization; /* a header line; NULL: none */
     uv_timer_t probe_timer;
     struct rw_http_call *probe;
+    struct rw_uuid started[STARTED_MAX]; /* oldest first */
+    size_t n_started;
+    size_t n_sent; /* of them, with the probe under way */
     int is_answering; /* -1: not known yet */
     void (*on_state)(void *arg, bool is_answering);
     void *arg;
@@ -278,13 +283,36 @@ size_t leases_pending(const struct leases *leases)
     return leases ? leases->n_pending : 0;
 }
 
-/* ---- does it answer? ---- */
+/* ---- does it answer? and which leases have begun ---- */
+
+void leases_started(struct leases *leases, const struct rw_uuid *id)
+{
+    if (leases->n_started < STARTED_MAX) {
+        leases->started[leases->n_started++] = *id;
+    }
+}
+
+/* {"lease_ids": [...]}, owned by the caller. */
+static char *started_body(struct leases *leases, size_t *ret_len)
+{
+    RW_AUTO(cJSON_Delete) cJSON *json = cJSON_CreateObject();
+    cJSON *ids = cJSON_AddArrayToObject(json, "lease_ids");
+    leases->n_sent = leases->n_started < STARTED_SENT_MAX ? leases->n_started : STARTED_SENT_MAX;
+    for (size_t i = 0; i < leases->n_sent; i++) {
+        char id[RW_UUID_TEXT_BYTES];
+        cJSON_AddItemToArray(ids, cJSON_CreateString(rw_uuid_format(&leases->started[i], id)));
+    }
+    return rw_json_print(json, ret_len);
+}
 
 static void probed(void *arg, const struct rw_http_answer *answer, const struct rw_error *err)
 {
-    (void)answer;
     struct leases *leases = arg;
     leases->probe = NULL;
+    if (!err && answer->status < 300) {
+        leases->n_started -= leases->n_sent;
+        memmove(leases->started, leases->started + leases->n_sent, leases->n_started * sizeof(leases->started[0]));
+    }
     report(leases, !err);
 }
 
@@ -292,8 +320,12 @@ static void probe(uv_timer_t *timer)
 {
     struct leases *leases = timer->data;
     struct rw_error err;
-    if (!leases->probe &&
-        call(leases, "GET", "/healthz", rw_bytes_of(NULL, 0), CALL_MS, probed, leases, &leases->probe, &err) < 0) {
+    if (leases->probe) {
+        return;
+    }
+    size_t len = 0;
+    RW_AUTO_FREE char *body = started_body(leases, &len);
+    if (call(leases, "POST", "/leases/started", rw_bytes_of(body, len), CALL_MS, probed, leases, &leases->probe, &err) < 0) {
         report(leases, false);
     }
 }

@@ -220,6 +220,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if self.headers.get("Authorization") != f"Bearer {manager.token}":
             self._reply(401, {})
             return
+        if self.path == "/leases/started":
+            self._reply(204)
+            return
         status, pod = manager.lease(request)
         self._reply(status, pod.answer() if pod else {})
 

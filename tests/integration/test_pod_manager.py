@@ -373,6 +373,27 @@ def test_a_lease_past_its_deadline_loses_its_pod(make):
     assert manager.metric("runwave_lease_ends_total", 'outcome="deadline"') == 1
 
 
+def test_a_lease_nobody_begins_ends_soon(make):
+    manager = make(lease_start_ms=1500)
+    forgotten = manager.lease()
+    begun = manager.lease()
+    body = {"lease_ids": [begun.id, "01900000-0000-7000-8000-000000000000"]}
+    assert manager.call("POST", "/leases/started", body)[0] == 204
+    wait_for(lambda: not manager.pods(pod=forgotten.pod), 10 * SLOWNESS, "the forgotten pod is swept")
+    assert manager.pods(pod=begun.pod)
+    assert manager.metric("runwave_lease_ends_total", 'outcome="deadline"') == 1
+    assert manager.release(forgotten) == 404
+    assert manager.release(begun) == 204
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"lease_ids": 1}, {"lease_ids": ["x"]}, {"lease_ids": [7]}, {"lease_ids": ["0" * 36] * 1001}, {"lease_ids": [], "more": 1}]
+)
+def test_a_bad_list_of_begun_leases_is_refused(shared, body):
+    status, problem = shared.call("POST", "/leases/started", body)[:2]
+    assert status == 422, problem
+
+
 def test_clients_that_went_away_are_passed_over(make):
     manager = make(pool={"warm": 1, "max": 1})
     held = manager.lease()

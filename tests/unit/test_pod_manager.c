@@ -169,6 +169,7 @@ static void open_bench(struct bench *bench)
     struct rw_error err = {0};
     *bench = (struct bench){.config = {.pods_max = 10,
                                        .waiting_max = 100,
+                                       .lease_start_ms = 60000,
                                        .ready_timeout_ms = 300,
                                        .drain_ms = 300,
                                        .scaling = {.rate_window_ms = 10000, .shrink_delay_ms = 30000, .shrink_step_ms = 5000}}};
