@@ -53,7 +53,7 @@ struct leases {
     struct rw_http_call *probe;
     struct rw_uuid started[STARTED_MAX]; /* oldest first */
     size_t n_started;
-    size_t n_sent; /* of them, with the probe under way */
+    size_t n_sent;    /* of them, with the probe under way */
     int is_answering; /* -1: not known yet */
     void (*on_state)(void *arg, bool is_answering);
     void *arg;
