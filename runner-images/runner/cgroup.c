@@ -165,7 +165,7 @@ static int compare_versions(const void *a, const void *b)
 
 int cgroup_create(const char *name, struct cgroup *ret_cgroup, struct rw_error *err)
 {
-    struct cgroup_place places[CGROUP_PLACES_MAX];
+    struct cgroup_place places[CGROUP_PLACES_MAX] = {0};
     if (cgroup_name_check(name, err) < 0) {
         return -1;
     }
@@ -313,25 +313,27 @@ static void kill_listed(const char *folder)
     }
 }
 
+static int sweep_folder(const char *base, const char *name, struct rw_error *err)
+{
+    RW_AUTO_FREE char *path = rw_xasprintf("%s/%s", base, name);
+    RW_AUTO_FD int parent_fd = open_parent(path);
+    if (parent_fd < 0 || access(path, F_OK) < 0) {
+        return 0; /* was not made there, or is gone */
+    }
+    kill_listed(path);
+    return remove_folder(parent_fd, path) ? 0 : rw_fail_sys(err, INTERNAL, errno, "removing %s", path);
+}
+
 int cgroup_sweep(const char *name, struct rw_error *err)
 {
-    struct cgroup_place places[CGROUP_PLACES_MAX];
+    struct cgroup_place places[CGROUP_PLACES_MAX] = {0};
     if (cgroup_name_check(name, err) < 0) {
         return -1;
     }
     unsigned n = find_places(places);
     for (unsigned i = 0; i < n; i++) {
-        if (places[i].version == 2 && !find_delegated(&places[i])) {
-            continue;
-        }
-        RW_AUTO_FREE char *path = rw_xasprintf("%s/%s", places[i].base, name);
-        if (access(path, F_OK) < 0) {
-            continue;
-        }
-        kill_listed(path);
-        RW_AUTO_FD int parent_fd = open_parent(path);
-        if (!remove_folder(parent_fd, path)) {
-            return rw_fail_sys(err, INTERNAL, errno, "removing %s", path);
+        if ((places[i].version == 1 || find_delegated(&places[i])) && sweep_folder(places[i].base, name, err) < 0) {
+            return -1;
         }
     }
     return 0;

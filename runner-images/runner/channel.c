@@ -23,7 +23,7 @@ int channel_send(int fd, const void *record, size_t len, const int *fds, size_t 
     if (n_fds > 0) {
         message.msg_control = control.buffer;
         message.msg_controllen = CMSG_SPACE(sizeof(int) * n_fds);
-        struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+        struct cmsghdr *header = &control.align; /* the first of them */
         header->cmsg_level = SOL_SOCKET;
         header->cmsg_type = SCM_RIGHTS;
         header->cmsg_len = CMSG_LEN(sizeof(int) * n_fds);

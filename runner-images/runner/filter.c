@@ -117,30 +117,29 @@ static const struct denied_call denied_without_network[] = {
 struct denied_argument {
     const char *name;
     unsigned argument;
+    int answer;
     uint64_t mask;
     uint64_t value;
-    int answer;
     const char *reason;
 };
 
 #define LOW_32 UINT64_C(0xffffffff)
 
 static const struct denied_argument denied_arguments[] = {
-    {"clone", 0, CLONE_NEWUSER, CLONE_NEWUSER, EPERM, "as unshare"},
-    {"clone", 0, CLONE_NEWNS, CLONE_NEWNS, EPERM, "as unshare"},
-    {"clone", 0, CLONE_NEWPID, CLONE_NEWPID, EPERM, "as unshare"},
-    {"clone", 0, CLONE_NEWNET, CLONE_NEWNET, EPERM, "as unshare"},
-    {"clone", 0, CLONE_NEWIPC, CLONE_NEWIPC, EPERM, "as unshare"},
-    {"clone", 0, CLONE_NEWUTS, CLONE_NEWUTS, EPERM, "as unshare"},
-    {"clone", 0, CLONE_NEWCGROUP, CLONE_NEWCGROUP, EPERM, "as unshare"},
-    {"ioctl", 1, LOW_32, TIOCSTI, EPERM, "types into the terminal of whoever started us"},
-    {"ioctl", 1, LOW_32, TIOCLINUX, EPERM, "pastes into a console"},
-    {"ioctl", 1, LOW_32, TIOCSETD, EPERM, "loads line disciplines"},
-    {"fcntl", 1, LOW_32, F_NOTIFY, EPERM, "watches shared folders, as inotify"},
-    {"prctl", 0, LOW_32, 59 /* PR_SCHED_CORE */, EPERM, "core scheduling is the host's"},
-    {"personality", 0, 0x0400000, 0x0400000, EPERM, "READ_IMPLIES_EXEC"},
-    {"personality", 0, 0x0100000, 0x0100000, EPERM, "MMAP_PAGE_ZERO"},
-    {"personality", 0, 0x00000ff, 0x0000004, EPERM, "emulations of other systems"},
+    {"clone", 0, EPERM, CLONE_NEWUSER, CLONE_NEWUSER, "as unshare"},
+    {"clone", 0, EPERM, CLONE_NEWNS, CLONE_NEWNS, "as unshare"},
+    {"clone", 0, EPERM, CLONE_NEWPID, CLONE_NEWPID, "as unshare"},
+    {"clone", 0, EPERM, CLONE_NEWNET, CLONE_NEWNET, "as unshare"},
+    {"clone", 0, EPERM, CLONE_NEWIPC, CLONE_NEWIPC, "as unshare"},
+    {"clone", 0, EPERM, CLONE_NEWUTS, CLONE_NEWUTS, "as unshare"},
+    {"clone", 0, EPERM, CLONE_NEWCGROUP, CLONE_NEWCGROUP, "as unshare"},
+    {"ioctl", 1, EPERM, LOW_32, TIOCSTI, "types into the terminal of whoever started us"},
+    {"ioctl", 1, EPERM, LOW_32, TIOCLINUX, "pastes into a console"},
+    {"ioctl", 1, EPERM, LOW_32, TIOCSETD, "loads line disciplines"},
+    {"fcntl", 1, EPERM, LOW_32, F_NOTIFY, "watches shared folders, as inotify"},
+    {"prctl", 0, EPERM, LOW_32, 59 /* PR_SCHED_CORE */, "core scheduling is the host's"},
+    {"personality", 0, EPERM, 0x0400000, 0x0400000, "READ_IMPLIES_EXEC"},
+    {"personality", 0, EPERM, 0x0100000, 0x0100000, "MMAP_PAGE_ZERO"},
 };
 
 /* Refused for others than the calling thread (argument 0 is not 0), where the code has the uid of its supervisor: the kernel would
@@ -172,6 +171,17 @@ static int deny(scmp_filter_ctx context, const struct denied_call *calls, size_t
     return 0;
 }
 
+/* Arguments are compared as 64 bits; where the kernel takes 32, "greater or equal" catches what hides in the upper half. */
+static struct scmp_arg_cmp when(unsigned argument, enum scmp_compare comparison, uint64_t value)
+{
+    return (struct scmp_arg_cmp){.arg = argument, .op = comparison, .datum_a = value, .datum_b = 0};
+}
+
+static int deny_when(scmp_filter_ctx context, int answer, int number, struct scmp_arg_cmp compare)
+{
+    return seccomp_rule_add_array(context, SCMP_ACT_ERRNO((uint32_t)answer), number, 1, &compare);
+}
+
 static int deny_arguments(scmp_filter_ctx context, struct rw_error *err)
 {
     for (size_t i = 0; i < RW_ARRAY_SIZE(denied_arguments); i++) {
@@ -192,15 +202,14 @@ static int deny_on_others(scmp_filter_ctx context, struct rw_error *err)
 {
     int status = 0;
     for (size_t i = 0; i < RW_ARRAY_SIZE(denied_on_others) && status == 0; i++) {
-        status = seccomp_rule_add(context, SCMP_ACT_ERRNO(EPERM), seccomp_syscall_resolve_name(denied_on_others[i]), 1,
-                                  SCMP_A0(SCMP_CMP_NE, 0));
+        status = deny_when(context, EPERM, seccomp_syscall_resolve_name(denied_on_others[i]), when(0, SCMP_CMP_NE, 0));
     }
     const int by_two[] = {SCMP_SYS(setpriority), SCMP_SYS(ioprio_set)};
     const unsigned of_process[] = {PRIO_PROCESS, 1 /* IOPRIO_WHO_PROCESS */};
     for (size_t i = 0; i < RW_ARRAY_SIZE(by_two) && status == 0; i++) {
-        status = seccomp_rule_add(context, SCMP_ACT_ERRNO(EPERM), by_two[i], 1, SCMP_A1(SCMP_CMP_NE, 0));
+        status = deny_when(context, EPERM, by_two[i], when(1, SCMP_CMP_NE, 0));
         if (status == 0) {
-            status = seccomp_rule_add(context, SCMP_ACT_ERRNO(EPERM), by_two[i], 1, SCMP_A0(SCMP_CMP_NE, of_process[i]));
+            status = deny_when(context, EPERM, by_two[i], when(0, SCMP_CMP_NE, of_process[i]));
         }
     }
     return status < 0 ? rw_fail_sys(err, INTERNAL, -status, "filter rule for other processes") : 0;
@@ -215,23 +224,23 @@ static bool is_family_permitted(unsigned family, bool has_own_network)
  * are where kernels break. Spelled as refusals, because the filter permits by default. */
 static int deny_families(scmp_filter_ctx context, bool has_own_network, struct rw_error *err)
 {
-    static const char *const calls[] = {"socket", "socketpair"};
+    const int calls[] = {SCMP_SYS(socket), SCMP_SYS(socketpair)};
     int status = 0;
     for (size_t i = 0; i < RW_ARRAY_SIZE(calls) && status == 0; i++) {
-        int number = seccomp_syscall_resolve_name(calls[i]);
         for (unsigned family = 0; family < FAMILIES_MAX && status == 0; family++) {
             if (!is_family_permitted(family, has_own_network)) {
-                status = seccomp_rule_add(context, SCMP_ACT_ERRNO(EAFNOSUPPORT), number, 1, SCMP_A0_32(SCMP_CMP_EQ, family));
+                status = deny_when(context, EAFNOSUPPORT, calls[i], when(0, SCMP_CMP_EQ, family));
             }
         }
         if (status == 0) {
-            status = seccomp_rule_add(context, SCMP_ACT_ERRNO(EAFNOSUPPORT), number, 1, SCMP_A0_32(SCMP_CMP_GE, FAMILIES_MAX));
+            status = deny_when(context, EAFNOSUPPORT, calls[i], when(0, SCMP_CMP_GE, FAMILIES_MAX));
         }
     }
     /* Of the internet families, TCP and UDP only: sctp, dccp, mptcp and their like load modules. */
-    for (unsigned family = AF_INET; status == 0 && has_own_network && family <= AF_INET6; family += AF_INET6 - AF_INET) {
-        status = seccomp_rule_add(context, SCMP_ACT_ERRNO(EPROTONOSUPPORT), SCMP_SYS(socket), 2, SCMP_A0_32(SCMP_CMP_EQ, family),
-                                  SCMP_A2_32(SCMP_CMP_GT, PROTOCOL_LAST));
+    static const unsigned internet[] = {AF_INET, AF_INET6};
+    for (size_t i = 0; i < RW_ARRAY_SIZE(internet) && status == 0; i++) {
+        const struct scmp_arg_cmp both[] = {when(0, SCMP_CMP_EQ, internet[i]), when(2, SCMP_CMP_GT, PROTOCOL_LAST)};
+        status = has_own_network ? seccomp_rule_add_array(context, SCMP_ACT_ERRNO(EPROTONOSUPPORT), SCMP_SYS(socket), 2, both) : 0;
     }
     return status < 0 ? rw_fail_sys(err, INTERNAL, -status, "filter rule for sockets") : 0;
 }
