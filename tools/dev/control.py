@@ -22,19 +22,16 @@ def down(options: argparse.Namespace) -> int:
     if known is not None:
         end_process(known["pid"], known["identity"], signal.SIGTERM, STOP_TIMEOUT_S)
         say(f"stopped the stack in {options.state}")
-    left = 0
-    for name in STOP_ORDER:  # of an `up` that was killed together with its guard
-        path = options.state / "pid" / f"{name}.pid"
-        pid, identity = process.read_pid_file(path)
-        if pid and process_identity(pid) == identity:
-            end_process(pid, identity, signal.SIGINT if name == "postgres" else signal.SIGTERM, 40)
-            say(f"stopped {name}, left over by an earlier run")
-            left += 1
-        path.unlink(missing_ok=True)
-    if known is None and left == 0:
+    elif not options.state.exists():
         say(f"nothing runs in {options.state}")
-    if options.state.exists():
-        remove_run_dir(options.state)
+        return 0
+    # Of an `up` that was killed together with its guard.
+    left = [name for name in STOP_ORDER if process.Process.of_state(name, options.state).stop_leftover()]
+    if left:
+        say(f"stopped what an earlier run had left over: {', '.join(left)}")
+    elif known is None:
+        say(f"nothing runs in {options.state}")
+    remove_run_dir(options.state)
     return 0
 
 

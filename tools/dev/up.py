@@ -141,6 +141,8 @@ def start(options: argparse.Namespace) -> Stack:
     paths = DaemonPaths.of_preset(PRESET)
     stack = Stack(options.state, paths, api_port=options.port)
     stack.lock()
+    for name in stack.stop_leftovers():
+        say(f"stopped {name}, left over by an earlier run")
     check_port(options.port)
     build.preset(PRESET, ["-DBUILD_TESTING=OFF"])
     if problem := userns.runner_problem(paths):

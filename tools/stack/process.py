@@ -75,6 +75,11 @@ class Process:
         self.pid_path = private_dir(state / "pid") / f"{name}.pid"
         self._child: Optional[subprocess.Popen] = None
 
+    @classmethod
+    def of_state(cls, name: str, state: Path) -> "Process":
+        """What the state folder's pid file names; only to be stopped."""
+        return cls(name, state, [], {}, stop_signal=signal.SIGINT if name == "postgres" else signal.SIGTERM)
+
     @property
     def pid(self) -> int:
         return self._child.pid if self._child else 0

@@ -10,7 +10,7 @@ from .catalogue import render_catalogue
 from .daemon import Daemon, DaemonPaths
 from .files import new_run_dir, private_dir, read_secret, remove_run_dir
 from .postgres import Postgres
-from .process import StartError, free_port
+from .process import Process, StartError, free_port
 from .rabbitmq import RabbitMQ
 
 START_ORDER = ("pod-manager", "scheduler", "api")
@@ -98,10 +98,9 @@ class Stack:
         self.postgres.wait_ready()
         self.rabbitmq.wait_ready()
 
-    def stop_leftovers(self) -> None:
-        """Daemons of a run that was killed; the servers' own start does the same for them."""
-        for name in reversed(START_ORDER):
-            Daemon(name, self.state, self.paths[name], {}, "").process.stop_leftover()
+    def stop_leftovers(self) -> List[str]:
+        """Daemons of a run that was killed, its guard too; the servers' own start does the same for them. Returns their names."""
+        return [name for name in reversed(START_ORDER) if Process.of_state(name, self.state).stop_leftover()]
 
     def prepare_daemons(self) -> None:
         """Catalogue, tokens and configurations; the daemons are made but not started."""
