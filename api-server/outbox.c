@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <string.h>
 
+#include <rw/clock.h>
 #include <rw/log.h>
 
 #include "store.h"
@@ -15,6 +16,7 @@
 enum {
     FLUSH_PERIOD_MS = 200,
     BACKLOG_PERIOD_MS = 1000,
+    START_MS = 10000,
     STATEMENT_TIMEOUT_MS = 5000,
     MARK_BATCH_MAX = 1000,
     CONFIRMED_MAX = 100000,
@@ -33,6 +35,8 @@ struct outbox {
 
     struct rw_uuid marking[MARK_BATCH_MAX]; /* the batch under way */
     size_t n_marking;                       /* 0: none is */
+
+    int64_t start_end_ms; /* until then the first connection is waited for; 0: no more */
 
     bool is_broker_struggling; /* away, or too slow to take what we publish */
     bool has_refused;          /* since the last look */
@@ -115,9 +119,24 @@ bool outbox_flush(struct outbox *outbox)
     return true;
 }
 
+/* Not ready before the first connection, so that the first tasks need not wait for the sweep; ready all the same when the broker stays
+ * away. */
+static void watch_start(struct outbox *outbox)
+{
+    bool is_connected = rw_amqp_publisher_is_connected(outbox->api->publisher);
+    if (is_connected || rw_monotonic_ms() >= outbox->start_end_ms) {
+        outbox->start_end_ms = 0;
+        rw_health_set(outbox->api->health, "broker", true, NULL);
+    }
+}
+
 static void on_flush_timer(uv_timer_t *timer)
 {
-    (void)outbox_flush(timer->data);
+    struct outbox *outbox = timer->data;
+    if (outbox->start_end_ms != 0 && outbox->api->publisher) {
+        watch_start(outbox);
+    }
+    (void)outbox_flush(outbox);
 }
 
 /* ---- publishing ---- */
@@ -218,6 +237,8 @@ int outbox_open(struct api *api, struct outbox **ret_outbox, struct rw_error *er
 {
     struct outbox *outbox = rw_xcalloc(1, sizeof(*outbox));
     outbox->api = api;
+    outbox->start_end_ms = rw_monotonic_ms() + START_MS;
+    rw_health_set(api->health, "broker", false, "not connected yet");
     (void)pthread_mutex_init(&outbox->lock, NULL);
     *ret_outbox = outbox;
     uv_timer_t *timers[] = {&outbox->flush_timer, &outbox->backlog_timer};
