@@ -1,8 +1,8 @@
 /* The api-server's one struct and what its files share.
  *
- * Threads: libmicrohttpd's run the handlers (parse, validate, encode; never wait); the loop's thread owns the database and the waiting
- * clients; the publisher's and the consumer's belong to rw/amqp.h. Work reaches the loop through the mailbox, answers go back to
- * libmicrohttpd from wherever they are ready. */
+ * Threads: libmicrohttpd's run the handlers (parse, validate, encode; never wait); the loop's thread owns the database and the
+ * waiting clients; the publisher's and the consumer's belong to rw/amqp.h. Work reaches the loop through the mailbox, answers go
+ * back to libmicrohttpd from wherever they are ready. */
 #ifndef API_API_H
 #define API_API_H
 
@@ -69,7 +69,8 @@ void api_reply_content(struct api *api, struct rw_http_request *request, int sta
 void api_reply_json(struct api *api, struct rw_http_request *request, int status, cJSON *json);
 void api_reply_error(struct api *api, struct rw_http_request *request, const struct rw_error *err);
 
-/* What a client is told of a database error, which is logged: an answer that did not come in time is 503, as is a connection that broke. */
+/* What a client is told of a database error, which is logged: an answer that did not come in time is 503, as is a connection that
+ * broke. */
 void api_database_error(const struct rw_error *err, struct rw_error *ret_told);
 
 void api_metrics_init(struct api *api);

@@ -1,5 +1,5 @@
-/* The consumer of runwave.events: an exclusive queue of this process, bound to every final event. An event lost with its connection is
- * made up for by reading every waited-for task once after each (re)connection. */
+/* The consumer of runwave.events: an exclusive queue of this process, bound to every final event. An event lost with its connection
+ * is made up for by reading every waited-for task once after each (re)connection. */
 #include "events.h"
 
 #include <string.h>

@@ -1,7 +1,8 @@
-/* POST /submit: validated and encoded on libmicrohttpd's thread, inserted by the loop, answered once the row is committed, published.
+/* POST /submit: validated and encoded on libmicrohttpd's thread, inserted by the loop, answered once the row is committed,
+ * published.
  *
- * The insert is repeated while its outcome is unknown, which ON CONFLICT makes safe. A client that waits is registered before the publish,
- * so that the event of the task's end finds it. */
+ * The insert is repeated while its outcome is unknown, which ON CONFLICT makes safe. A client that waits is registered before the
+ * publish, so that the event of the task's end finds it. */
 #include <strings.h>
 
 #include <rw/clock.h>

@@ -1,4 +1,5 @@
-/* The table of routes, and the handlers that answer from memory. docs/openapi.yaml describes the same routes; a test compares them. */
+/* The table of routes, and the handlers that answer from memory. docs/openapi.yaml describes the same routes; a test compares them.
+ *  */
 #include "handlers.h"
 
 static void handle_languages(void *ctx, struct rw_http_request *request)

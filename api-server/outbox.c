@@ -1,8 +1,8 @@
 /* Publishing at birth, marks in batches, and the count of what waits for an absent broker.
  *
- * Confirms arrive on the publisher's thread and are collected under a lock; a timer marks them all with one statement. A mark that fails
- * is tried again with the next batch, and dropped when too many have gathered: an unmarked row is published again by the sweep, which
- * costs a delivery that the claim turns away. */
+ * Confirms arrive on the publisher's thread and are collected under a lock; a timer marks them all with one statement. A mark that
+ * fails is tried again with the next batch, and dropped when too many have gathered: an unmarked row is published again by the
+ * sweep, which costs a delivery that the claim turns away. */
 #include "outbox.h"
 
 #include <pthread.h>
@@ -119,8 +119,8 @@ bool outbox_flush(struct outbox *outbox)
     return true;
 }
 
-/* Not ready before the first connection, so that the first tasks need not wait for the sweep; ready all the same when the broker stays
- * away. */
+/* Not ready before the first connection, so that the first tasks need not wait for the sweep; ready all the same when the broker
+ * stays away. */
 static void watch_start(struct outbox *outbox)
 {
     bool is_connected = rw_amqp_publisher_is_connected(outbox->api->publisher);

@@ -1,5 +1,5 @@
-/* The way of a task's id to the broker: published once its row is committed, the row marked once the broker has confirmed. What fails
- * on that way is left to the scheduler's sweep, which finds the row still due. Loop thread, unless said otherwise. */
+/* The way of a task's id to the broker: published once its row is committed, the row marked once the broker has confirmed. What
+ * fails on that way is left to the scheduler's sweep, which finds the row still due. Loop thread, unless said otherwise. */
 #ifndef API_OUTBOX_H
 #define API_OUTBOX_H
 

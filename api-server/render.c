@@ -1,5 +1,5 @@
-/* Rendering. The largest results the limits permit make 100 MB of JSON and take some tenths of a second; meanwhile the loop serves everybody
- * else. What clients have not taken yet is bounded all together. */
+/* Rendering. The largest results the limits permit make 100 MB of JSON and take some tenths of a second; meanwhile the loop serves
+ * everybody else. What clients have not taken yet is bounded all together. */
 #include "render.h"
 
 #include "task_json.h"

@@ -5,8 +5,8 @@
 #include "api.h"
 #include "store.h"
 
-/* On the loop's thread, perhaps before render_task returns. content is borrowed; NULL: answers that clients are slow to take have used up
- * the memory there is for them. */
+/* On the loop's thread, perhaps before render_task returns. content is borrowed; NULL: answers that clients are slow to take have
+ * used up the memory there is for them. */
 typedef void (*render_done)(void *arg, enum rw_task_state state, struct rw_http_content *content);
 
 /* result: of STORE_READ, with one row; borrowed until this returns. */

@@ -1,8 +1,9 @@
 /* The api-server's life: start, drain, close.
  *
- * Draining: no more connections; who waits is answered, with what there is when the drain time is almost over; then the HTTP threads,
- * the consumer and the publisher are stopped, in this order, each with nothing left to do that the one before could still ask of it; then
- * the last confirmed publishes are marked. Stopping those threads blocks the loop for a moment, when nobody needs it any more. */
+ * Draining: no more connections; who waits is answered, with what there is when the drain time is almost over; then the HTTP
+ * threads, the consumer and the publisher are stopped, in this order, each with nothing left to do that the one before could still
+ * ask of it; then the last confirmed publishes are marked. Stopping those threads blocks the loop for a moment, when nobody needs
+ * it any more. */
 #include <stdlib.h>
 
 #include <rw/clock.h>

@@ -47,8 +47,8 @@ const struct rw_pg_statement store_statements[_STORE_MAX] = {
                       5},
     [STORE_READ] = {"api_read",
                     "SELECT " READ_COLUMNS " FROM tasks t LEFT JOIN results r ON r.task_id = t.id WHERE t.id = $1::uuid", 1},
-    /* A task may be claimed, lost and queued again before this mark comes: only the row as it was born is marked, or a requeued task
-     * would count as published. */
+    /* A task may be claimed, lost and queued again before this mark comes: only the row as it was born is marked, or a requeued
+     * task would count as published. */
     [STORE_MARK] = {"api_mark",
                     "UPDATE tasks SET publish_due = now() + $2::int8 * interval '1 millisecond', publish_count = publish_count + 1 "
                     "WHERE id = ANY($1::uuid[]) AND state = 'queued' AND publish_due = submitted_at + interval '5 seconds'",

@@ -1,8 +1,9 @@
 /* The registry of waiting clients, by task id.
  *
- * No event is missed: a client is registered before the read that is to serve it is sent, and an event that comes during a read makes a
- * second one. A client is answered by a read that began after it came, or by any that found the task final. When a wait runs out the task
- * is read once more, so that its answer is the state of now. A failed read is repeated for those who still have time. */
+ * No event is missed: a client is registered before the read that is to serve it is sent, and an event that comes during a read
+ * makes a second one. A client is answered by a read that began after it came, or by any that found the task final. When a wait
+ * runs out the task is read once more, so that its answer is the state of now. A failed read is repeated for those who still have
+ * time. */
 #include "waiters.h"
 
 #include <string.h>

@@ -1,5 +1,5 @@
-/* Clients that read a task, at once or when it is final. One entry a task, however many clients: reads are shared, and the event that
- * a task is final wakes all. Loop thread only. */
+/* Clients that read a task, at once or when it is final. One entry a task, however many clients: reads are shared, and the event
+ * that a task is final wakes all. Loop thread only. */
 #ifndef API_WAITERS_H
 #define API_WAITERS_H
 

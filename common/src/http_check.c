@@ -1,7 +1,8 @@
 /* What is checked of a request before its body is read: target, headers, framing, route, token.
  *
- * libmicrohttpd 0.9.75 accepts what RFC 9112 calls request smuggling (both framing headers, doubled Content-Length, a blank before the
- * colon), and cuts decoded paths at a NUL, so all of that is checked here on what was sent; such a connection is closed with its answer. */
+ * libmicrohttpd 0.9.75 accepts what RFC 9112 calls request smuggling (both framing headers, doubled Content-Length, a blank before
+ * the colon), and cuts decoded paths at a NUL, so all of that is checked here on what was sent; such a connection is closed with
+ * its answer. */
 #include "http_internal.h"
 
 #include <string.h>
@@ -11,8 +12,8 @@
 
 /* ---- the request line ---- */
 
-/* The target as sent, before anything is decoded: origin form, visible ASCII, and no encoded control character anywhere nor an encoded
- * slash in the path (decoded as C strings, a NUL would cut them). */
+/* The target as sent, before anything is decoded: origin form, visible ASCII, and no encoded control character anywhere nor an
+ * encoded slash in the path (decoded as C strings, a NUL would cut them). */
 static int check_target(const char *target, struct rw_error *err)
 {
     bool is_path = true;

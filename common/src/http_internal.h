@@ -53,8 +53,8 @@ struct http_param {
     char *value;
 };
 
-/* One request. Two parties hold a reference: libmicrohttpd's side until the request is completed, and from the handler's call on its
- * owner, until it answers. So an answer that comes after the server gave the request up touches only this struct. */
+/* One request. Two parties hold a reference: libmicrohttpd's side until the request is completed, and from the handler's call on
+ * its owner, until it answers. So an answer that comes after the server gave the request up touches only this struct. */
 struct rw_http_request {
     struct rw_http_request *prev, *next; /* in the server's list of open requests, under its lock */
     pthread_mutex_t lock;                /* guards references, state, status, response */
@@ -137,8 +137,8 @@ void http_on_completed(void *cls, struct MHD_Connection *mhd, void **state, enum
 void http_on_connection(void *cls, struct MHD_Connection *mhd, void **state, enum MHD_ConnectionNotificationCode code);
 void http_deadline_set(struct rw_http_request *request, bool has_deadline);
 
-/* http_check.c: copies headers and query, begins the trace, finds the route. *ret_len: the body's announced length, UINT64_MAX when it
- * comes in chunks. must_close is set when the connection cannot go on. */
+/* http_check.c: copies headers and query, begins the trace, finds the route. *ret_len: the body's announced length, UINT64_MAX when
+ * it comes in chunks. must_close is set when the connection cannot go on. */
 RW_NODISCARD int http_check_head(struct rw_http_request *request, const char *method, uint64_t *ret_len, struct rw_error *err);
 
 /* http_reply.c */

@@ -3,8 +3,8 @@
  * The order for one request: http_on_target (request line), http_on_request once with the headers, once for each part of the body,
  * once with the whole of it, and once more after a resume; http_on_completed at the end, whatever came before.
  *
- * A refused request's body is read and thrown away up to a bound: closing at once would make the kernel send a reset, and the client
- * would never read why. */
+ * A refused request's body is read and thrown away up to a bound: closing at once would make the kernel send a reset, and the
+ * client would never read why. */
 #include "http_internal.h"
 
 #include <utlist.h>

@@ -1,5 +1,5 @@
-/* The body of POST /submit, against the shipped languages: what is accepted is a job that decodes and keeps the language's limits; what is
- * refused for its fields names them. */
+/* The body of POST /submit, against the shipped languages: what is accepted is a job that decodes and keeps the language's limits;
+ * what is refused for its fields names them. */
 #include "fuzz.h"
 
 #include "submission.h"

@@ -110,7 +110,8 @@ class ApiLab:
         names = "".join(f", {name}" for name in values)
         marks = ", %s" * len(values)
         self.sql(
-            "WITH ended AS (UPDATE tasks SET state = %s, attempt = 1, claimed_at = now(), ended_at = now() WHERE id = %s RETURNING id)"
+            "WITH ended AS (UPDATE tasks SET state = %s, attempt = 1, claimed_at = now(), ended_at = now()"
+            " WHERE id = %s RETURNING id)"
             f" INSERT INTO results (task_id, attempt, leased_at, started_at, finished_at{names})"
             f" SELECT id, 1, now(), now(), now(){marks} FROM ended",
             state,

@@ -1,4 +1,5 @@
-"""What the api-server does by itself, with the test in the scheduler's place: outbox, waiting, lost events, absent servers, draining."""
+"""What the api-server does by itself, with the test in the scheduler's place: outbox, waiting, lost events, absent servers,
+draining."""
 
 import os
 import signal
@@ -114,7 +115,8 @@ def test_submit_waits_for_the_end(lab):
     assert (result["stderr"], result["stderr_encoding"]) == ("/wA=", "base64")
     assert (result["wall_ms"], result["cpu_ms"], result["memory_bytes"]) == (12.345, 10, 9000000)
     assert result["compile"] == {"wall_ms": 2, "cpu_ms": 1, "memory_bytes": None}
-    assert all(result["stages"][name] for name in ("submitted_at", "claimed_at", "leased_at", "started_at", "finished_at", "ended_at"))
+    stages = result["stages"]
+    assert all(stages[f"{name}_at"] for name in ("submitted", "claimed", "leased", "started", "finished", "ended"))
 
 
 def test_one_event_answers_everybody_who_waits(lab):
@@ -264,7 +266,8 @@ def test_confirms_are_marked_before_the_end(lab):
 
 
 def test_an_insert_that_outlasts_the_drain(lab):
-    """The row's lock is let go when the threads are stopped and the last marks still wait: nobody is there to be answered or published to."""
+    """The row's lock is let go when the threads are stopped and the last marks still wait: nobody is there to be answered or
+    published to."""
     lab.restart(drain_ms=1000)
     lab.accepted()
     with lab.postgres.connect(autocommit=False) as holder:
