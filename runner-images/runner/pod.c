@@ -49,18 +49,27 @@ static void make_cgroup(struct pod *pod, const char *name)
     pod->config.cgroup = pod->has_cgroup ? &pod->cgroup : NULL;
 }
 
-int pod_prepare(struct pod *pod, const struct options *options, struct rw_error *err)
+/* Ids that the code shall have and we have not: the pipes must be its own, so that it can open /dev/stdout. */
+static uid_t owner_of_pipes(const struct sandbox_config *config, bool has_namespaces)
+{
+    if (!config->is_root) {
+        return (uid_t)-1;
+    }
+    return has_namespaces ? config->uid_base + 1 : SANDBOX_UID;
+}
+
+static int prepare(struct pod *pod, const struct options *options, const char *cgroup, struct rw_error *err)
 {
     bool has_namespaces = options->strategy == &sandbox_namespaces;
-    bool is_root = geteuid() == 0 && has_namespaces;
+    bool is_root = geteuid() == 0;
     *pod = (struct pod){.config = {.is_root = is_root, .uid = geteuid(), .gid = getegid()}};
     memset(&pod->pipes, -1, sizeof(pod->pipes));
     pod->config.uid_base = options->has_uid_base ? options->uid_base : default_uid_base();
-    make_cgroup(pod, has_namespaces ? options->cgroup : NULL);
+    make_cgroup(pod, cgroup);
     const struct filter_options filter = {.has_own_network = options->strategy->has_own_network,
                                           .shares_uid = !is_root,
                                           .is_memory_watched = !cgroup_has(pod->config.cgroup, CGROUP_MEMORY)};
-    uid_t owner = is_root ? pod->config.uid_base + 1 : (uid_t)-1;
+    uid_t owner = owner_of_pipes(&pod->config, has_namespaces);
     if (filter_build(&filter, &pod->config.filter, err) < 0 || attempt_pipes_make(&pod->pipes, owner, owner, err) < 0 ||
         options->strategy->prepare(&pod->sandbox, &pod->config, err) < 0) {
         pod_destroy(pod);
@@ -69,18 +78,32 @@ int pod_prepare(struct pod *pod, const struct options *options, struct rw_error 
     return 0;
 }
 
+int pod_prepare(struct pod *pod, const struct options *options, struct rw_error *err)
+{
+    /* A container is in the cgroup that its runtime made, and has no way to another. */
+    const char *cgroup = options->strategy == &sandbox_namespaces ? options->cgroup : NULL;
+    if (!cgroup || prepare(pod, options, cgroup, err) == 0) {
+        return cgroup ? 0 : prepare(pod, options, NULL, err);
+    }
+    /* It may be that a group could be made but not be joined. */
+    rw_log_error(RW_LOG_WARNING, "no sandbox with a cgroup; trying without", err);
+    return prepare(pod, options, NULL, err);
+}
+
 int pod_lock_down(const struct pod *pod, int keep_dir_fd, struct rw_error *err)
 {
     int dir_fds[CGROUP_PLACES_MAX + 1];
     unsigned n = 0;
-    /* To end the sandbox, whose processes have other ids. */
-    if (privileges_keep(PRIVILEGE(CAP_KILL), err) < 0) {
+    bool has_namespaces = pod->sandbox.strategy == &sandbox_namespaces;
+    /* To end the sandbox, whose processes have other ids; in a container also to become the code's uid. */
+    uint64_t kept = PRIVILEGE(CAP_KILL) | (has_namespaces ? 0 : PRIVILEGE(CAP_SETUID) | PRIVILEGE(CAP_SETGID));
+    if (privileges_keep(kept, err) < 0) {
         return -1;
     }
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) {
         return rw_fail_sys(err, INTERNAL, errno, "PR_SET_NO_NEW_PRIVS");
     }
-    if (pod->sandbox.strategy != &sandbox_namespaces || landlock_level() == 0) {
+    if (!has_namespaces || landlock_level() == 0) {
         return 0; /* in a container the code is forked from here and must keep its files */
     }
     for (unsigned i = 0; pod->has_cgroup && i < pod->cgroup.n_folders; i++) {

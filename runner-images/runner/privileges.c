@@ -15,6 +15,14 @@ static void empty_bounding_set(void)
     }
 }
 
+bool privileges_have(uint64_t capabilities)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[2];
+    return syscall(SYS_capget, &header, data) == 0 &&
+           (capabilities & ~(data[0].effective | (uint64_t)data[1].effective << 32)) == 0;
+}
+
 int privileges_keep(uint64_t capabilities, struct rw_error *err)
 {
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};

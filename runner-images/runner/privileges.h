@@ -2,12 +2,15 @@
 #ifndef RUNNER_PRIVILEGES_H
 #define RUNNER_PRIVILEGES_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <rw/error.h>
 
 #define PRIVILEGE(capability) (UINT64_C(1) << (capability))
 
+/* Whether all of these are in effect. */
+bool privileges_have(uint64_t capabilities);
 /* Keep only these capabilities of those held (0: none); empty the bounding and ambient sets, so that no exec brings any back. */
 RW_NODISCARD int privileges_keep(uint64_t capabilities, struct rw_error *err);
 /* privileges_keep(0) and no_new_privs. */

@@ -59,7 +59,7 @@ struct sandbox_report {
 };
 
 struct sandbox_config {
-    bool is_root;   /* false: only the own ids can be mapped */
+    bool is_root;   /* false: the code has our ids (namespaces: mapped to its own) */
     uid_t uid_base; /* as root: host ids uid_base and uid_base + 1 are the sandbox's 0 and 1000 */
     uid_t uid;      /* the runner's own */
     gid_t gid;

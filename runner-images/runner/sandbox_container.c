@@ -1,11 +1,12 @@
 /* The strategy "container": for restricted pods in which no namespace can be made. The pod is the sandbox; the runner is its process 1
- * and supervises the code itself. The code has the runner's uid but cannot trace it or read its memory (not dumpable), cannot end it
- * (process 1), and is held by no_new_privs, the filter, Landlock and rlimits. It has no network of its own, so the filter permits
- * no internet socket. */
+ * and supervises the code itself. The code has the runner's uid (another one where the runner is root) but cannot trace it or read its
+ * memory (not dumpable), cannot end it (process 1), and is held by no_new_privs, the filter, Landlock and rlimits. It has no network of
+ * its own, so the filter permits no internet socket. */
 #include "sandbox.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -16,6 +17,7 @@
 #include <rw/clock.h>
 
 #include "landlock.h"
+#include "privileges.h"
 #include "supervisor.h"
 
 enum { REPORTS_MAX = 8, DESTROY_PAUSE_US = 1000 };
@@ -65,10 +67,15 @@ static void container_destroy(struct sandbox *sandbox, int timeout_ms)
     sandbox->event_fd = -1;
 }
 
-static int open_places(struct container *self, struct rw_error *err)
+static int open_places(struct container *self, const struct sandbox_config *config, struct rw_error *err)
 {
+    if (config->is_root && !privileges_have(PRIVILEGE(CAP_SETUID) | PRIVILEGE(CAP_SETGID) | PRIVILEGE(CAP_KILL))) {
+        return rw_fail(err, UNSUPPORTED,
+                       "run the pod as an ordinary user, or as root with the capabilities SETUID, SETGID and KILL");
+    }
     self->work_fd = open(SANDBOX_WORK_FOLDER, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (self->work_fd < 0 || faccessat(self->work_fd, ".", W_OK, 0) < 0) {
+    if (self->work_fd < 0 || faccessat(self->work_fd, ".", W_OK, 0) < 0 ||
+        (config->is_root && fchown(self->work_fd, SANDBOX_UID, SANDBOX_GID) < 0)) {
         return rw_fail_sys(err, UNSUPPORTED, errno, "the pod needs a writable " SANDBOX_WORK_FOLDER);
     }
     self->proc_fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -90,17 +97,18 @@ static uint64_t other_processes(int proc_fd)
     return n;
 }
 
-static int start(struct container *self, struct rw_error *err)
+static int start(struct container *self, const struct sandbox_config *config, struct rw_error *err)
 {
-    if (open_places(self, err) < 0) {
+    if (open_places(self, config, err) < 0) {
         return -1;
     }
     /* Orphans come to us even where we are not process 1 (outside of a pod). */
     if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0) {
         return rw_fail_sys(err, INTERNAL, errno, "PR_SET_CHILD_SUBREAPER");
     }
-    struct supervisor_config config = {
-        .policy = {.extra_processes = other_processes(self->proc_fd),
+    struct supervisor_config supervised = {
+        .policy = {.switches_ids = config->is_root,
+                   .extra_processes = config->is_root ? 0 : other_processes(self->proc_fd),
                    .work_folder = SANDBOX_WORK_FOLDER,
                    .landlock_fd = self->landlock_fd,
                    .filter = &self->filter},
@@ -110,7 +118,7 @@ static int start(struct container *self, struct rw_error *err)
         .report = queue_report,
         .context = self,
     };
-    if (supervisor_init(&self->supervisor, &config, err) < 0) {
+    if (supervisor_init(&self->supervisor, &supervised, err) < 0) {
         return -1;
     }
     struct epoll_event event = {.events = EPOLLIN};
@@ -126,7 +134,7 @@ static int container_prepare(struct sandbox *sandbox, const struct sandbox_confi
     *self = (struct container){.filter = config->filter, .work_fd = -1, .proc_fd = -1, .landlock_fd = -1, .queued_fd = -1};
     self->supervisor.epoll_fd = self->supervisor.signal_fd = self->supervisor.record_fd = -1;
     *sandbox = (struct sandbox){.strategy = &sandbox_container, .event_fd = -1, .state = self};
-    if (start(self, err) < 0) {
+    if (start(self, config, err) < 0) {
         container_destroy(sandbox, 0);
         return -1;
     }

@@ -59,8 +59,9 @@ def wait_for(condition, what, timeout_s=10):
 
 
 class Pod:
-    def __init__(self, mode="root", arguments=(), listen=None):
+    def __init__(self, mode="root", arguments=(), listen=None, container_uid=None):
         self.mode = mode
+        self.container_uid = container_uid
         self.secret = os.urandom(32)
         self.number = next(_numbers)
         self.uid_base = 1_600_000_000 + 2 * ((os.getpid() % 100_000) * 1000 + self.number)
@@ -113,7 +114,7 @@ class Pod:
             place = self.folder / "root"
             place.mkdir()
             front = ["unshare", "--mount", "--pid", "--net", "--ipc", "--fork", "--kill-child", "sh", "-c", _POD_SCRIPT, "sh"]
-            return [*front, str(place), str(RUNNER.parent), str(self.uid_base), "/runner/runwave-runner", *argv[1:]], {}
+            return [*front, str(place), str(RUNNER.parent), str(self.uid_base if self.container_uid is None else self.container_uid), "/runner/runwave-runner", *argv[1:]], {}
         return argv, {}
 
     def await_ready(self, timeout_s=60):

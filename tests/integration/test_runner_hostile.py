@@ -688,3 +688,22 @@ def test_runner_itself_gives_up_its_privileges(pod, mode):
     assert status["NoNewPrivs"] == "1"
     environ = subprocess.run(["cat", f"/proc/{pod.process.pid}/environ"], capture_output=True, check=False).stdout
     assert environ.strip(b"\0") == b""
+
+
+def test_root_in_a_container_gives_its_uid_away(new_pod, mode, python):
+    """Where a pod may run as root, the code has another uid than the runner, and the runner is out of its reach altogether."""
+    if mode != "container":
+        pytest.skip("about containers")
+    code = """
+import os
+print(os.getuid(), os.getgid(), os.getgroups(), os.stat("main.py").st_uid, flush=True)
+for number in (9, 19, 15):
+    try:
+        os.kill(1, number)
+        print("signalled")
+    except PermissionError:
+        pass
+open("/dev/stdout", "w").write("end\\n")
+"""
+    result = new_pod(container_uid=0).run(python(code))
+    assert (result["verdict"], result["stdout"]) == ("ok", b"1000 1000 [] 1000\nend\n"), result
