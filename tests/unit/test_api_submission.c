@@ -213,7 +213,8 @@ static void wrong_fields_are_named(void **state)
             submission_parse(catalogue, rw_bytes_of(refusals[i].body, strlen(refusals[i].body)), &submission, &errors, &err), -1);
         assert_int_equal(err.code, RW_ERR_FIELDS);
         for (size_t j = 0; j < errors.count; j++) {
-            strcat(strcat(fields, errors.items[j].field), " ");
+            size_t used = strlen(fields);
+            (void)snprintf(fields + used, sizeof(fields) - used, "%s ", errors.items[j].field);
         }
         if (strcmp(fields, refusals[i].fields) != 0) {
             fail_msg("%s\nfields: %s\nwanted: %s", refusals[i].body, fields, refusals[i].fields);
