@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,7 +11,7 @@
 
 #include <rw/auto.h>
 
-enum { TEXT_BYTES_MAX = 64 * 1024, REMOVE_TRIES = 500, REMOVE_PAUSE_US = 2000, SWEEP_ROUNDS = 500 };
+enum { TEXT_BYTES_MAX = 64 * 1024, MAKE_TRIES = 50, REMOVE_TRIES = 500, REMOVE_PAUSE_US = 2000, SWEEP_ROUNDS = 500 };
 
 static const struct {
     enum cgroup_controller controller;
@@ -97,7 +96,7 @@ static bool find_delegated(struct cgroup_place *place)
 /* --- making -------------------------------------------------------------------------------------------------------------------- */
 
 /* mkdir -p of base/name; each level on the way passes the controllers on (version 2). */
-static int make_folders(const struct cgroup_place *place, const char *name, char path[static PATH_MAX])
+static int try_folders(const struct cgroup_place *place, const char *name, char path[static PATH_MAX])
 {
     int len = snprintf(path, PATH_MAX, "%s", place->base);
     RW_AUTO_FREE char *parts = rw_xstrdup(name);
@@ -118,44 +117,53 @@ static int make_folders(const struct cgroup_place *place, const char *name, char
     return 0;
 }
 
-static int open_parent(const char *path)
+/* Another runner may just be removing a folder above, empty for a moment: then once more. */
+static int make_folders(const struct cgroup_place *place, const char *name, char path[static PATH_MAX])
 {
-    RW_AUTO_FREE char *copy = rw_xstrdup(path);
-    return open(dirname(copy), O_PATH | O_DIRECTORY | O_CLOEXEC);
+    int status = -1;
+    for (int i = 0; i < MAKE_TRIES && status < 0; i++) {
+        status = try_folders(place, name, path);
+        if (status < 0 && errno != ENOENT) {
+            return -1;
+        }
+    }
+    return status;
 }
 
-static void open_files(struct cgroup *cgroup, const struct cgroup_folder *folder, int version)
+static void open_files(struct cgroup *cgroup, const struct cgroup_folder *folder, const char *path, int version)
 {
     for (int file = 0; file < _CGROUP_FILE_MAX; file++) {
         const char *name = file_names[file].name[version];
         if (!name || cgroup->files[file] >= 0 || !(folder->controllers & (1U << file_names[file].controller))) {
             continue;
         }
-        RW_AUTO_FREE char *path = rw_xasprintf("%s/%s", folder->path, name);
-        int fd = open(path, O_RDWR | O_CLOEXEC);
-        cgroup->files[file] = fd >= 0 ? fd : open(path, O_RDONLY | O_CLOEXEC);
+        RW_AUTO_FREE char *file_path = rw_xasprintf("%s/%s", path, name);
+        int fd = open(file_path, O_RDWR | O_CLOEXEC);
+        cgroup->files[file] = fd >= 0 ? fd : open(file_path, O_RDONLY | O_CLOEXEC);
     }
 }
 
 static void use_place(struct cgroup *cgroup, struct cgroup_place *place, const char *name)
 {
+    char path[PATH_MAX];
     struct cgroup_folder *folder = &cgroup->folders[cgroup->n_folders];
     if ((place->controllers & ~cgroup->controllers) == 0 || (place->version == 2 && !find_delegated(place)) ||
-        make_folders(place, name, folder->path) < 0) {
+        make_folders(place, name, path) < 0) {
         return;
     }
-    RW_AUTO_FREE char *procs = rw_xasprintf("%s/cgroup.procs", folder->path);
+    RW_AUTO_FREE char *procs = rw_xasprintf("%s/cgroup.procs", path);
     folder->procs_fd = open(procs, O_WRONLY | O_CLOEXEC);
-    folder->parent_fd = open_parent(folder->path);
-    if (folder->procs_fd < 0 || folder->parent_fd < 0) {
-        (void)rmdir(folder->path);
+    folder->base_fd = open(place->base, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (folder->procs_fd < 0 || folder->base_fd < 0) {
+        (void)rmdir(path);
         return;
     }
+    (void)snprintf(folder->name, sizeof(folder->name), "%s", name);
     folder->controllers = place->controllers & ~cgroup->controllers;
     cgroup->controllers |= folder->controllers;
     cgroup->version = place->version;
     cgroup->n_folders++;
-    open_files(cgroup, folder, place->version);
+    open_files(cgroup, folder, path, place->version);
 }
 
 static int compare_versions(const void *a, const void *b)
@@ -190,7 +198,7 @@ int cgroup_attach(const struct cgroup *cgroup, pid_t pid, struct rw_error *err)
     int len = snprintf(text, sizeof(text), "%d", pid);
     for (unsigned i = 0; i < cgroup->n_folders; i++) {
         if (write(cgroup->folders[i].procs_fd, text, (size_t)len) != len) {
-            return rw_fail_sys(err, UNSUPPORTED, errno, "joining %s", cgroup->folders[i].path);
+            return rw_fail_sys(err, UNSUPPORTED, errno, "joining the cgroup %s", cgroup->folders[i].name);
         }
     }
     return 0;
@@ -269,17 +277,23 @@ static void close_fd(int *fd)
     }
 }
 
-/* A folder can be removed once the kernel is through with its last process, some milliseconds after it was reaped. */
-static bool remove_folder(int parent_fd, const char *path)
+/* A folder can be removed once the kernel is through with its last process, some milliseconds after it was reaped. The folders above
+ * it, which other runners may share, go with the last one. */
+static bool remove_folders(int base_fd, const char *name)
 {
-    const char *name = strrchr(path, '/') + 1;
-    for (int i = 0; i < REMOVE_TRIES; i++) {
-        if (unlinkat(parent_fd, name, AT_REMOVEDIR) == 0 || errno == ENOENT) {
-            return true;
+    RW_AUTO_FREE char *path = rw_xstrdup(name);
+    bool is_removed = false;
+    for (int i = 0; i < REMOVE_TRIES && !is_removed; i++) {
+        is_removed = unlinkat(base_fd, path, AT_REMOVEDIR) == 0 || errno == ENOENT;
+        if (!is_removed) {
+            (void)usleep(REMOVE_PAUSE_US);
         }
-        (void)usleep(REMOVE_PAUSE_US);
     }
-    return false;
+    for (char *slash; is_removed && (slash = strrchr(path, '/'));) {
+        *slash = '\0';
+        (void)unlinkat(base_fd, path, AT_REMOVEDIR);
+    }
+    return is_removed;
 }
 
 void cgroup_remove(struct cgroup *cgroup)
@@ -288,9 +302,9 @@ void cgroup_remove(struct cgroup *cgroup)
         close_fd(&cgroup->files[i]);
     }
     for (unsigned i = 0; i < cgroup->n_folders; i++) {
-        (void)remove_folder(cgroup->folders[i].parent_fd, cgroup->folders[i].path);
+        (void)remove_folders(cgroup->folders[i].base_fd, cgroup->folders[i].name);
         close_fd(&cgroup->folders[i].procs_fd);
-        close_fd(&cgroup->folders[i].parent_fd);
+        close_fd(&cgroup->folders[i].base_fd);
     }
     cgroup->n_folders = 0;
     cgroup->controllers = 0;
@@ -316,12 +330,12 @@ static void kill_listed(const char *folder)
 static int sweep_folder(const char *base, const char *name, struct rw_error *err)
 {
     RW_AUTO_FREE char *path = rw_xasprintf("%s/%s", base, name);
-    RW_AUTO_FD int parent_fd = open_parent(path);
-    if (parent_fd < 0 || access(path, F_OK) < 0) {
+    RW_AUTO_FD int base_fd = open(base, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (base_fd < 0 || access(path, F_OK) < 0) {
         return 0; /* was not made there, or is gone */
     }
     kill_listed(path);
-    return remove_folder(parent_fd, path) ? 0 : rw_fail_sys(err, INTERNAL, errno, "removing %s", path);
+    return remove_folders(base_fd, name) ? 0 : rw_fail_sys(err, INTERNAL, errno, "removing %s", path);
 }
 
 int cgroup_sweep(const char *name, struct rw_error *err)

@@ -42,9 +42,9 @@ struct cgroup {
     int version;
     unsigned n_folders;
     struct cgroup_folder {
-        char path[PATH_MAX];
+        char name[CGROUP_NAME_BYTES_MAX + 1]; /* relative to base_fd */
         unsigned controllers;
-        int parent_fd;
+        int base_fd;
         int procs_fd;
     } folders[CGROUP_PLACES_MAX];
     int files[_CGROUP_FILE_MAX]; /* -1: not there */
@@ -74,7 +74,8 @@ RW_NODISCARD int cgroup_attach(const struct cgroup *cgroup, pid_t pid, struct rw
 /* Set the limits of a stage, and start its peaks anew where the kernel can. */
 RW_NODISCARD int cgroup_limit(const struct cgroup *cgroup, uint64_t memory_bytes, uint64_t processes, struct rw_error *err);
 void cgroup_read(const struct cgroup *cgroup, struct cgroup_reading *ret_reading);
-/* Remove the folders; the processes in them must be ending. Waits a little for that. Closes everything. */
+/* Remove the folders, and those above that were made for them and are empty now; the processes in them must be ending. Waits a little
+ * for that. Closes everything. */
 void cgroup_remove(struct cgroup *cgroup);
 /* Kill what is in the group of that name, beneath this process's own, and remove it. For whoever outlives the runner. */
 RW_NODISCARD int cgroup_sweep(const char *name, struct rw_error *err);

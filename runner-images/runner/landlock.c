@@ -116,7 +116,7 @@ int landlock_ruleset_for_runner(const int *dir_fds, unsigned n_dir_fds, struct r
         return -1;
     }
     for (unsigned i = 0; i < n_dir_fds; i++) {
-        if (allow_beneath(ruleset_fd, dir_fds[i], all_of_level(level), err) < 0) {
+        if (allow_beneath(ruleset_fd, dir_fds[i], LANDLOCK_ACCESS_FS_REMOVE_DIR | LANDLOCK_ACCESS_FS_REMOVE_FILE, err) < 0) {
             return -1;
         }
     }

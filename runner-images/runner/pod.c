@@ -90,14 +90,25 @@ int pod_prepare(struct pod *pod, const struct options *options, struct rw_error 
     return prepare(pod, options, NULL, err);
 }
 
+/* What the runner still needs: to end the sandbox, whose processes have other ids; in a container to become the code's uid; and to
+ * remove its cgroup, because a hierarchy's root may be written by nobody. That last one only where Landlock bounds it. */
+static uint64_t needed_capabilities(const struct pod *pod, bool has_namespaces)
+{
+    uint64_t needed = PRIVILEGE(CAP_KILL);
+    if (!has_namespaces) {
+        needed |= PRIVILEGE(CAP_SETUID) | PRIVILEGE(CAP_SETGID);
+    } else if (pod->has_cgroup && landlock_level() > 0) {
+        needed |= PRIVILEGE(CAP_DAC_OVERRIDE);
+    }
+    return needed;
+}
+
 int pod_lock_down(const struct pod *pod, int keep_dir_fd, struct rw_error *err)
 {
     int dir_fds[CGROUP_PLACES_MAX + 1];
     unsigned n = 0;
     bool has_namespaces = pod->sandbox.strategy == &sandbox_namespaces;
-    /* To end the sandbox, whose processes have other ids; in a container also to become the code's uid. */
-    uint64_t kept = PRIVILEGE(CAP_KILL) | (has_namespaces ? 0 : PRIVILEGE(CAP_SETUID) | PRIVILEGE(CAP_SETGID));
-    if (privileges_keep(kept, err) < 0) {
+    if (privileges_keep(needed_capabilities(pod, has_namespaces), err) < 0) {
         return -1;
     }
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) {
@@ -107,7 +118,7 @@ int pod_lock_down(const struct pod *pod, int keep_dir_fd, struct rw_error *err)
         return 0; /* in a container the code is forked from here and must keep its files */
     }
     for (unsigned i = 0; pod->has_cgroup && i < pod->cgroup.n_folders; i++) {
-        dir_fds[n++] = pod->cgroup.folders[i].parent_fd;
+        dir_fds[n++] = pod->cgroup.folders[i].base_fd;
     }
     if (keep_dir_fd >= 0) {
         dir_fds[n++] = keep_dir_fd;
@@ -165,10 +176,9 @@ int pod_probe(const struct options *options)
 {
     struct rw_error err = {0};
     struct pod pod;
-    char cgroup[64];
     struct options probed = *options;
-    (void)snprintf(cgroup, sizeof(cgroup), "runwave-probe-%d", getpid());
-    probed.cgroup = probed.cgroup ? probed.cgroup : cgroup;
+    /* One name for all, so that a probe killed half-way leaves nothing that the next does not remove. */
+    probed.cgroup = probed.cgroup ? probed.cgroup : "runwave-probe";
     bool works = pod_prepare(&pod, &probed, &err) == 0;
     const struct cgroup *group = works && pod.has_cgroup ? &pod.cgroup : NULL;
     bool is_namespaces = options->strategy == &sandbox_namespaces;
