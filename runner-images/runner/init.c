@@ -23,6 +23,7 @@
 
 #include "channel.h"
 #include "landlock.h"
+#include "options.h"
 #include "privileges.h"
 #include "rootfs.h"
 #include "supervisor.h"
@@ -195,6 +196,7 @@ _Noreturn void init_main(const struct sandbox_config *config, int socket_fd)
 {
     struct init init = {.config = config, .socket_fd = socket_fd, .supervisor = {.epoll_fd = -1}};
     struct rw_error err = {0};
+    options_wipe_environment(); /* the pod's secret may be there */
     if (close_inherited(&init, &err) < 0) {
         _exit(1);
     }
