@@ -16,7 +16,7 @@
 #include <rw/auto.h>
 #include <rw/clock.h>
 
-enum { START_MS_MAX = 10000, STOP_MS_MAX = 5000, DESTROY_MS_MAX = 5000, MS = 1000 };
+enum { START_MS_MAX = 30000, STOP_MS_MAX = 10000, DESTROY_MS_MAX = 5000, MS = 1000 };
 
 static void stage_ended(struct attempt *attempt);
 

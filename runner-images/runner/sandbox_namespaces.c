@@ -20,7 +20,7 @@
 #include "channel.h"
 #include "init.h"
 
-enum { PREPARE_MS_MAX = 10000 };
+enum { PREPARE_MS_MAX = 30000 };
 
 struct namespaces {
     pid_t pid;

@@ -2,8 +2,6 @@
  * itself. The second byte cuts the stream into pieces. */
 #include "fuzz.h"
 
-#include <stdlib.h>
-
 #include "link.h"
 
 static const uint8_t secret[RW_POD_SECRET_BYTES] = "fuzz";
@@ -13,9 +11,7 @@ static void feed_message(struct link *link, const struct rw_message *message)
 {
     struct rw_buffer buffer;
     rw_buffer_init(&buffer, RW_FRAME_BYTES_MAX);
-    if (rw_message_encode(message, &buffer, NULL) < 0) {
-        abort();
-    }
+    HOLDS(rw_message_encode(message, &buffer, NULL) == 0);
     link_feed(link, rw_buffer_view(&buffer));
     rw_buffer_done(&buffer);
 }
@@ -25,14 +21,10 @@ static void prove(struct link *link)
     struct rw_message message;
     uint8_t proof[RW_PROOF_BYTES];
     feed_message(link, &(struct rw_message){.type = RW_MESSAGE_HELLO, .nonce = rw_bytes_of(nonce, sizeof(nonce))});
-    if (link_next(link, &message) != LINK_EVENT_NONE) {
-        abort();
-    }
+    HOLDS(link_next(link, &message) == LINK_EVENT_NONE);
     rw_proof_make(secret, RW_ROLE_SCHEDULER, nonce, link->runner_nonce, &link->lease_id, proof);
     feed_message(link, &(struct rw_message){.type = RW_MESSAGE_JOB, .proof = rw_bytes_of(proof, sizeof(proof)), .attempt = 1});
-    if (link_next(link, &message) != LINK_EVENT_JOB) {
-        abort();
-    }
+    HOLDS(link_next(link, &message) == LINK_EVENT_JOB);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -52,9 +44,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         struct rw_message message;
         link_feed(&link, rw_bytes_of(data + at, size - at < piece ? size - at : piece));
         while ((event = link_next(&link, &message)) != LINK_EVENT_NONE && event != LINK_EVENT_REFUSED) {
-            if (event == LINK_EVENT_JOB) {
-                abort(); /* a proof was guessed, or a second job taken */
-            }
+            HOLDS(event != LINK_EVENT_JOB); /* a proof was guessed, or a second job taken otherwise */
         }
     }
     link_done(&link);
