@@ -8,6 +8,7 @@ from typing import Any, List, Optional
 
 import psycopg2
 import requests
+from database import Database
 from stack import Daemon, Postgres, RabbitMQ
 from stack.files import private_dir, repository_root
 from stack.process import free_port, wait_until
@@ -42,7 +43,8 @@ class ApiLab:
         self.api = Daemon("api", self.state, program, self.config, self.config["http"]["listen"])
         self.url = f"http://{self.config['http']['listen']}"
         self.pool = ThreadPoolExecutor(max_workers=128)
-        self._database: Any = None
+        self.database = Database(self.postgres)
+        self.sql = self.database.sql
 
     # ---- life ----
 
@@ -55,8 +57,7 @@ class ApiLab:
         status = self.api.stop()
         self.pool.shutdown()
         self.clear()
-        if self._database is not None:
-            self._database.close()
+        self.database.close()
         return status
 
     def clear(self) -> None:
@@ -88,20 +89,6 @@ class ApiLab:
         return waiting
 
     # ---- the scheduler's place ----
-
-    def sql(self, statement: str, *parameters: Any) -> List[tuple]:
-        for is_last in (False, True):
-            try:
-                if self._database is None or self._database.closed:
-                    self._database = self.postgres.connect()
-                with self._database.cursor() as cursor:
-                    cursor.execute(statement, parameters)
-                    return cursor.fetchall() if cursor.description else []
-            except (psycopg2.OperationalError, psycopg2.InterfaceError):
-                self._database = None
-                if is_last:
-                    raise
-        raise AssertionError("not reached")
 
     def finish(self, task_id: str, state: str = "done", tells: bool = True, **columns: Any) -> None:
         """Make it final, as a scheduler does; tells: with the event."""

@@ -11,6 +11,7 @@ import msgpack
 import pika
 import psycopg2
 import psycopg2.extras
+from database import Database
 from fake_pods import FakePodManager
 from runner_speaker import make_job, make_stage
 from stack import Daemon, DaemonPaths, Postgres, RabbitMQ
@@ -96,7 +97,8 @@ class Lab:
         self.scheduler = Daemon("scheduler", self.state, program, self.config, self.config["http"]["listen"])
         self.events: Optional[Events] = None
         self.tasks: List[str] = []  # every one submitted
-        self._database: Any = None
+        self.database = Database(self.postgres)
+        self.sql = self.database.sql
 
     # ---- life ----
 
@@ -110,8 +112,7 @@ class Lab:
         self.manager.stop()
         if self.events is not None:
             self.events.stop()
-        if self._database is not None:
-            self._database.close()
+        self.database.close()
         return status
 
     def restart(self, **config: Any) -> None:
@@ -121,21 +122,6 @@ class Lab:
         self.scheduler.start()
 
     # ---- the database ----
-
-    def sql(self, statement: str, *parameters: Any) -> List[tuple]:
-        """Run it, again on a new connection when the old one was lost; rows, if there are any."""
-        for is_last in (False, True):
-            try:
-                if self._database is None or self._database.closed:
-                    self._database = self.postgres.connect()
-                with self._database.cursor() as cursor:
-                    cursor.execute(statement, parameters)
-                    return cursor.fetchall() if cursor.description else []
-            except (psycopg2.OperationalError, psycopg2.InterfaceError):
-                self._database = None
-                if is_last:
-                    raise
-        raise AssertionError("not reached")
 
     def submit(self, stdin: bytes = b"hello", language: str = "python", priority: int = 1, due: bool = True) -> str:
         """A queued task, as the api-server writes it. due: the sweep publishes it at once; else its message is somebody else's business."""
