@@ -21,7 +21,8 @@ from stack import DaemonPaths, Postgres, RabbitMQ, Stack  # noqa: E402
 
 PRESET = os.environ.get("RUNWAVE_PRESET") or "debug"
 # How much longer things may take in builds with sanitizers.
-SLOWNESS = {"asan": 3, "tsan": 5}.get(PRESET, 1)
+SLOWNESS_OF = {"asan": 3, "tsan": 5}
+SLOWNESS = SLOWNESS_OF.get(PRESET, 1)
 
 # Shorter than in production, so that a lost attempt is noticed within a test.
 OVERRIDES = {
@@ -40,11 +41,29 @@ def programs():
     return paths
 
 
-def pytest_terminal_summary(terminalreporter):
-    if terminalreporter.stats.get("failed") or terminalreporter.stats.get("error"):
-        for state in _kept_states:
-            if state.exists():
-                terminalreporter.write_line(f"state and logs are kept in {state}")
+def is_worth_sanitizing(name):
+    """Sanitizers look at our programs: one interpreted and one compiled language show all that, and in the thread sanitizer's build the
+    runner, which has one thread, is built without."""
+    file, _, test = name.rpartition("/")[2].partition("::")
+    if file == "test_languages.py":
+        return not test.startswith("test_case[") or test.startswith(("test_case[python-", "test_case[c-"))
+    if file.startswith("test_runner"):
+        return PRESET != "tsan" and not test.endswith(("root-watch]", "container]"))
+    return True
+
+
+def pytest_collection_modifyitems(config, items):
+    if PRESET in SLOWNESS_OF:
+        left_out = [item for item in items if not is_worth_sanitizing(item.nodeid)]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if is_worth_sanitizing(item.nodeid)]
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = (yield).get_result()
+    if report.failed and _kept_states:
+        report.sections.append(("state and logs are kept in", "\n".join(str(state) for state in _kept_states if state.exists())))
 
 
 @pytest.fixture(scope="session")
