@@ -1,5 +1,5 @@
-/* The command line: getopt_long driven by one table of options. A row says which commands take the option, what kind of value it has,
- * and where in struct cli_options the value goes; an option that its command does not take is unknown to it. */
+/* The command line: getopt_long driven by one table of options. A row says which commands take the option, what kind of value it
+ * has, and where in struct cli_options the value goes; an option that its command does not take is unknown to it. */
 #include "options.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
-/* The body of POST /submit. What the server checks (names of limits, options a language permits, bounds) is left to the server, whose
- * answer names each field at fault; here only what JSON could not carry is turned into base64, and memory is bounded. */
+/* The body of POST /submit. What the server checks (names of limits, options a language permits, bounds) is left to the server,
+ * whose answer names each field at fault; here only what JSON could not carry is turned into base64, and memory is bounded. */
 #include "request.h"
 
 #include <errno.h>

@@ -10,7 +10,8 @@
  * NOT_FOUND when none has, CONFLICT when several have. */
 RW_NODISCARD int request_guess_language(const cJSON *languages, const char *file, const char **ret_language, struct rw_error *err);
 
-/* Reads the files and the standard input that the options name. INVALID, NOT_FOUND, IO, TOO_LARGE. *ret_body owned by the caller. */
+/* Reads the files and the standard input that the options name. INVALID, NOT_FOUND, IO, TOO_LARGE. *ret_body owned by the
+ * caller. */
 RW_NODISCARD int request_build(const struct cli_options *options, const char *language, cJSON **ret_body, struct rw_error *err);
 
 #endif

@@ -23,7 +23,8 @@ int result_exit_status(const cJSON *result);
 /* A result's stream ("stdout", "stderr", "compile_output") as bytes, appended to *out. PROTOCOL, TOO_LARGE. */
 RW_NODISCARD int result_stream(const cJSON *result, const char *key, struct rw_buffer *out, struct rw_error *err);
 
-/* The program's stdout to out; its compiler's output and its stderr, then one line with the verdict, to log. PROTOCOL, TOO_LARGE. */
+/* The program's stdout to out; its compiler's output and its stderr, then one line with the verdict, to log. PROTOCOL,
+ * TOO_LARGE. */
 RW_NODISCARD int result_print(const cJSON *result, FILE *out, FILE *log, struct rw_error *err);
 
 #endif

@@ -1,6 +1,6 @@
-/* A program may print NUL bytes; they are valid UTF-8 and come as \u0000 inside the JSON string. cJSON's strings end at a NUL, so the
- * strict parser refuses that escape. Before parsing, each such character is therefore replaced with a guard character and '0', and
- * each guard character that was there already with itself and '1'; the reverse is done when a string's bytes are written out.
+/* A program may print NUL bytes; they are valid UTF-8 and come as \u0000 inside the JSON string. cJSON's strings end at a NUL, so
+ * the strict parser refuses that escape. Before parsing, each such character is therefore replaced with a guard character and '0',
+ * and each guard character that was there already with itself and '1'; the reverse is done when a string's bytes are written out.
  * In JSON a backslash stands only inside strings and always begins an escape, so no more of JSON needs to be understood here. */
 #include "text.h"
 

@@ -12,8 +12,8 @@ struct transport_reply {
     struct rw_buffer body;
 };
 
-/* server: "http://HOST:PORT", "https://...", or "unix:PATH". token: what the server asks for as a bearer token; may be NULL. Both are
- * copied. INVALID. */
+/* server: "http://HOST:PORT", "https://...", or "unix:PATH". token: what the server asks for as a bearer token; may be NULL. Both
+ * are copied. INVALID. */
 RW_NODISCARD int transport_open(const char *server, const char *token, struct transport **ret_transport, struct rw_error *err);
 void transport_close(struct transport *transport);
 RW_DEFINE_AUTO(struct transport *, transport_close);

@@ -1,13 +1,13 @@
-/* Backends: what makes pods. One file with one table of functions, registered by one line in backend_registry.c; docs/adding-a-backend.md
- * says how, tests/conformance runs the same cases against each.
+/* Backends: what makes pods. One file with one table of functions, registered by one line in backend_registry.c;
+ * docs/adding-a-backend.md says how, tests/conformance runs the same cases against each.
  *
- * Everything happens on the loop's thread. Nothing blocks: create and destroy start something, events tell what came of it, later, never
- * from inside a call of the table. A pod has one name for its whole life, given by the manager and never used again.
+ * Everything happens on the loop's thread. Nothing blocks: create and destroy start something, events tell what came of it, later,
+ * never from inside a call of the table. A pod has one name for its whole life, given by the manager and never used again.
  *
  * The life of a pod that create accepted:
  *
- *     create ──► ready ──► failed ──► gone        gone comes exactly once and last: nothing of the pod is left, its room may be used.
- *        └─────────┴─────────┴─────────┘          ready and failed come at most once each, and may be left out.
+ *     create ──► ready ──► failed ──► gone     gone comes exactly once and last: nothing of the pod is left, its room may be used.
+ *        └─────────┴─────────┴─────────┘       ready and failed come at most once each, and may be left out.
  *
  * `failed` says that the pod can serve no longer while something of it still is there (a container to be removed, a node that does
  * not answer); the backend removes it by itself. After destroy neither ready nor failed comes any more. */
@@ -38,8 +38,8 @@ struct backend_events {
     void (*ready)(void *arg, const char *pod, const struct backend_ready *info);
     void (*failed)(void *arg, const char *pod, enum backend_reason reason, const char *detail);
     void (*gone)(void *arg, const char *pod, enum backend_reason reason, const char *detail);
-    /* Whether pods can be made at all. The backend says so once after open, and again whenever it changes. detail: one line for people,
-     * what is wrong and how to mend it; NULL while usable. */
+    /* Whether pods can be made at all. The backend says so once after open, and again whenever it changes. detail: one line for
+     * people, what is wrong and how to mend it; NULL while usable. */
     void (*usable)(void *arg, bool is_usable, const char *detail);
     void *arg;
 };

@@ -1,5 +1,5 @@
-/* The local backend's table: see local.h. Whether pods can be made at all is found out by the runner itself (--probe), at start and,
- * as long as it cannot, every half minute, so that mending the system needs no restart. */
+/* The local backend's table: see local.h. Whether pods can be made at all is found out by the runner itself (--probe), at start
+ * and, as long as it cannot, every half minute, so that mending the system needs no restart. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>

@@ -1,6 +1,6 @@
-/* The lease API's routes. A handler runs on a thread of the HTTP server: it checks the request and posts a mail; what touches the manager
- * runs on the loop and answers from there. A client that left while it waited is noticed when its turn comes, and passed over;
- * one that leaves later holds its lease until the deadline. */
+/* The lease API's routes. A handler runs on a thread of the HTTP server: it checks the request and posts a mail; what touches the
+ * manager runs on the loop and answers from there. A client that left while it waited is noticed when its turn comes, and passed
+ * over; one that leaves later holds its lease until the deadline. */
 #include "http.h"
 
 #include <sodium.h>

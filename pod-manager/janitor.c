@@ -1,5 +1,6 @@
-/* The janitor: one periodic timer for everything that comes to pass because nothing happens - waiting leases that lose patience, leases
- * past their deadline, pods that never become ready, the end of a back-off, idle pods beyond the target, the backend's own deadlines. */
+/* The janitor: one periodic timer for everything that comes to pass because nothing happens - waiting leases that lose patience,
+ * leases past their deadline, pods that never become ready, the end of a back-off, idle pods beyond the target, the backend's own
+ * deadlines. */
 #include <rw/clock.h>
 
 #include "manager.h"

@@ -1,4 +1,5 @@
-/* The lease book: a hash by id, and a bound below which no deadline lies, so that looking for overdue ones is free most of the time. */
+/* The lease book: a hash by id, and a bound below which no deadline lies, so that looking for overdue ones is free most of the
+ * time. */
 #include "leases.h"
 
 #include <stdlib.h>

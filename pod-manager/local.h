@@ -6,9 +6,9 @@
  *   local_run_dir.c   the folder with sockets and records; what an earlier instance has left in it
  *   local_helper.c    short-lived runs of the runner program: --probe, --sweep-cgroup
  *
- * A pod that is being made has a socket and a record in run_dir: `<random>.sock`, which the pod-manager binds and hands to the runner,
- * and `<pod>.pod`, one line "pid start-time slot cgroup" by which the next instance knows what a killed one has left. Both go with the
- * pod. Runners of a killed pod-manager that have a job finish it; until then they keep their user ids. */
+ * A pod that is being made has a socket and a record in run_dir: `<random>.sock`, which the pod-manager binds and hands to the
+ * runner, and `<pod>.pod`, one line "pid start-time slot cgroup" by which the next instance knows what a killed one has left. Both
+ * go with the pod. Runners of a killed pod-manager that have a job finish it; until then they keep their user ids. */
 #ifndef LOCAL_H
 #define LOCAL_H
 
@@ -88,8 +88,8 @@ int local_pod_start(struct local *local, const char *name, struct rw_error *err)
 void local_pod_end(struct local_pod *pod, enum backend_manner manner);
 void local_pod_tick(struct local_pod *pod, int64_t now_ms);
 
-/* local_spawn.c. argv[0]: an absolute path. fds: what the child gets as LOCAL_FD_FIRST and on; besides them it has standard error and a
- * PATH, nothing else. *ret_pidfd owned by the caller. */
+/* local_spawn.c. argv[0]: an absolute path. fds: what the child gets as LOCAL_FD_FIRST and on; besides them it has standard error
+ * and a PATH, nothing else. *ret_pidfd owned by the caller. */
 enum { LOCAL_FD_FIRST = 3 };
 int local_spawn(const char *const *argv, const int *fds, size_t n_fds, pid_t *ret_pid, int *ret_pidfd, struct rw_error *err);
 void local_kill(int pidfd);

@@ -1,4 +1,5 @@
-/* Short-lived runs of the runner program, with a deadline, and what they write to standard error. The call back comes from the loop. */
+/* Short-lived runs of the runner program, with a deadline, and what they write to standard error. The call back comes from the
+ * loop. */
 #include <stdio.h>
 #include <string.h>
 #include <utlist.h>

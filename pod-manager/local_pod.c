@@ -1,8 +1,8 @@
 /* One pod of the local backend, from its socket to its end.
  *
- * The runner gets the listening socket, the pod's secret and its end of the control pair as descriptors, nothing else: no path it would
- * have to open, no secret in arguments or environment. It reports 'R' on the control pair once it can take a job. It leads a session of
- * its own, so that a Ctrl-C in a terminal drains the pod-manager and does not kill jobs. */
+ * The runner gets the listening socket, the pod's secret and its end of the control pair as descriptors, nothing else: no path it
+ * would have to open, no secret in arguments or environment. It reports 'R' on the control pair once it can take a job. It leads a
+ * session of its own, so that a Ctrl-C in a terminal drains the pod-manager and does not kill jobs. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>

@@ -1,7 +1,8 @@
 /* The folder of the local backend: its lock, the pods' records, user id slots, and what an earlier instance has left there.
  *
- * A record outlives a killed pod-manager, so the next one can tell runners that still finish a job (they keep their user ids and their
- * control group until they end) from those that are gone (whose leftovers are swept). Only names made by this program are touched. */
+ * A record outlives a killed pod-manager, so the next one can tell runners that still finish a job (they keep their user ids and
+ * their control group until they end) from those that are gone (whose leftovers are swept). Only names made by this program are
+ * touched. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,6 @@
-/* Starting a runner: posix_spawn instead of uv_spawn. A pod is made for every task, and a fork that copies the daemon's page tables costs four
- * times as much and stops the loop for as long. The end comes as a readable pidfd, which also names the process for good: no signal ever
- * goes to a process id that was given away again. */
+/* Starting a runner: posix_spawn instead of uv_spawn. A pod is made for every task, and a fork that copies the daemon's page tables
+ * costs four times as much and stops the loop for as long. The end comes as a readable pidfd, which also names the process for
+ * good: no signal ever goes to a process id that was given away again. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>

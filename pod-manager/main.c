@@ -1,9 +1,10 @@
 /* runwave-pod-manager: keeps pools of warm pods, through one backend, and leases them to schedulers.
  *
- * Theory of operation. One thread runs the event loop and owns everything that changes; the HTTP server's threads check requests and
- * post them to it. A request for a lease joins its language's queue; the pools (pure, pool.h) decide who gets which pod and which pods are
- * to be made or destroyed; the manager carries that out through the backend's table (backend.h), whose events change the pools' state
- * again. Nothing is stored: after a restart everything starts afresh, and what an earlier instance left is swept by the backend. */
+ * Theory of operation. One thread runs the event loop and owns everything that changes; the HTTP server's threads check requests
+ * and post them to it. A request for a lease joins its language's queue; the pools (pure, pool.h) decide who gets which pod and
+ * which pods are to be made or destroyed; the manager carries that out through the backend's table (backend.h), whose events change
+ * the pools' state again. Nothing is stored: after a restart everything starts afresh, and what an earlier instance left is swept
+ * by the backend. */
 #include "http.h"
 
 struct pod_manager {

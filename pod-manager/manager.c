@@ -1,5 +1,5 @@
-/* The manager's work: requests and the backend's events change the pools' state, then manager_decide carries out what follows. It is called at
- * the end of every entry point and never from inside an action, because the backend's events come from the loop. */
+/* The manager's work: requests and the backend's events change the pools' state, then manager_decide carries out what follows. It
+ * is called at the end of every entry point and never from inside an action, because the backend's events come from the loop. */
 #include <stdio.h>
 #include <string.h>
 #include <utlist.h>

@@ -1,7 +1,8 @@
-/* The manager's pods: asked for, ready, failed, gone. Carries out the pools' creations and destructions, and takes the backend's events.
+/* The manager's pods: asked for, ready, failed, gone. Carries out the pools' creations and destructions, and takes the backend's
+ * events.
  *
- * Pods are created one a turn of the loop, by the `creator`: a lease is answered before its replacement is made, and a burst of leases
- * before any of them. Secrets live in manager_pod, are wiped with it, and go nowhere but into the answer to a lease. */
+ * Pods are created one a turn of the loop, by the `creator`: a lease is answered before its replacement is made, and a burst of
+ * leases before any of them. Secrets live in manager_pod, are wiped with it, and go nowhere but into the answer to a lease. */
 #include <stdio.h>
 #include <string.h>
 #include <utlist.h>

@@ -1,12 +1,13 @@
-/* The pools: which pods there should be, who gets them, and in which order. Pure: time comes in, actions come out; no clock, no I/O,
- * no logging. The manager tells what happened (pools_pod_ready, ...), asks pools_decide for actions, and carries them out.
+/* The pools: which pods there should be, who gets them, and in which order. Pure: time comes in, actions come out; no clock, no
+ * I/O, no logging. The manager tells what happened (pools_pod_ready, ...), asks pools_decide for actions, and carries them out.
  *
- * A pod has slots: how many leases it holds at a time (1 where one task has the pod for itself), and uses: how many it serves in its
- * life. Demand is counted in slots, room in pods. What always holds, and the random tests check:
+ * A pod has slots: how many leases it holds at a time (1 where one task has the pod for itself), and uses: how many it serves in
+ * its life. Demand is counted in slots, room in pods. What always holds, and the random tests check:
  *   - a pod never holds more leases than it has slots, nor serves more than its uses;
  *   - pods of every phase together are never more than the pool's max, nor all pools' more than pods_max;
  *   - leases of one pool are granted in the order in which they came to wait;
- *   - every waiting lease is granted or rejected exactly once; a pod is created once, destroyed at most once, and forgotten when gone. */
+ *   - every waiting lease is granted or rejected exactly once; a pod is created once, destroyed at most once, and forgotten when
+ *     gone. */
 #ifndef POOL_H
 #define POOL_H
 

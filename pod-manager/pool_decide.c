@@ -1,7 +1,7 @@
 /* What follows from the pools' state: grants, rejects, creations, destructions, in this order.
  *
- * Room that several pools want goes to waiting leases before warm floors, and among those to the pool with the fewest pods, so that a
- * flood in one language cannot starve another. Where no room is left at all, idle pods of a pool that has more make room. */
+ * Room that several pools want goes to waiting leases before warm floors, and among those to the pool with the fewest pods, so that
+ * a flood in one language cannot starve another. Where no room is left at all, idle pods of a pool that has more make room. */
 #include <utlist.h>
 
 #include "pool_internal.h"
@@ -195,8 +195,8 @@ static struct pool *richest(const struct pools *pools, uint32_t n_pods)
     return victim;
 }
 
-/* When all pools together are full, a waiting lease of a poor pool takes the place of an idle pod of a richer one. One at a time, and
- * only while no pod is ending anyhow: what ends makes room by itself. */
+/* When all pools together are full, a waiting lease of a poor pool takes the place of an idle pod of a richer one. One at a time,
+ * and only while no pod is ending anyhow: what ends makes room by itself. */
 static void reclaim(struct pools *pools, int64_t now_ms)
 {
     if (pools->n_pods < pools->rules.pods_max) {

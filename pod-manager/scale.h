@@ -1,4 +1,5 @@
-/* How many leases a pool should be able to grant at once: a pure decision, so that it can be tested as a table and shown as metrics.
+/* How many leases a pool should be able to grant at once: a pure decision, so that it can be tested as a table and shown as
+ * metrics.
  *
  *   target = clamp(warm floor + arrival rate x time to warm a pod + waiting leases)
  *

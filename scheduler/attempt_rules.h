@@ -65,8 +65,8 @@ struct attempt_remedy {
 };
 
 const struct attempt_remedy *attempt_remedy(enum attempt_failure failure);
-/* What a runner's "refused" means. After the job was sent, only what says that the runner did not take it leaves the attempt uncounted:
- * a job that no runner accepts must not go round for ever. */
+/* What a runner's "refused" means. After the job was sent, only what says that the runner did not take it leaves the attempt
+ * uncounted: a job that no runner accepts must not go round for ever. */
 enum attempt_failure attempt_refusal(const char *reason, bool is_job_sent);
 
 enum { ATTEMPT_PODS_FAILED_MAX = 5 }; /* then the task goes back for others to try */

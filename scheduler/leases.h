@@ -32,8 +32,8 @@ struct lease_request *leases_acquire(struct leases *leases, const char *language
 /* The answer is not wanted any more: a lease that still comes goes back unused. (Breaking the call off would leave a pod leased
  * to nobody.) */
 void leases_abandon(struct lease_request *request);
-/* The lease's pod was sent its job: the pod-manager is told with the next probe, and lets the lease live to its deadline. A lease of
- * which it hears nothing (its scheduler was killed before) ends soon after it was granted. */
+/* The lease's pod was sent its job: the pod-manager is told with the next probe, and lets the lease live to its deadline. A lease
+ * of which it hears nothing (its scheduler was killed before) ends soon after it was granted. */
 void leases_started(struct leases *leases, const struct rw_uuid *id);
 /* Give back; repeated a few times when the pod-manager does not answer (after that the lease ends at its deadline). */
 void leases_release(struct leases *leases, const struct rw_uuid *id, enum lease_outcome outcome);

@@ -87,8 +87,8 @@ struct amqp_content {            /* of one channel */
 
 void amqp_content_init(struct amqp_content *content);
 void amqp_content_done(struct amqp_content *content);
-/* Feed one frame of the channel: 1 when a message is complete (it is valid until the next feed), 0 when not, -1 when the frame has no
- * place here. Methods other than basic.deliver and basic.return are not for it. */
+/* Feed one frame of the channel: 1 when a message is complete (it is valid until the next feed), 0 when not, -1 when the frame has
+ * no place here. Methods other than basic.deliver and basic.return are not for it. */
 int amqp_content_feed(struct amqp_content *content, const amqp_frame_t *frame);
 
 #endif

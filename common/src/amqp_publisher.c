@@ -1,8 +1,8 @@
 /* The publisher: a bounded queue in front of a thread that writes, and reads the confirms later.
  *
  * What was written waits in a window of slots, found by delivery tag (they count from 1 on each connection). basic.return comes
- * before the ack of the same message and names it by a header of ours. Whoever is not confirmed in time, or is caught by an alarm of
- * the broker, is told UNKNOWN at once; its slot stays until the confirm, or the connection, is gone. */
+ * before the ack of the same message and names it by a header of ours. Whoever is not confirmed in time, or is caught by an alarm
+ * of the broker, is told UNKNOWN at once; its slot stays until the confirm, or the connection, is gone. */
 #include "amqp_internal.h"
 
 #include <string.h>

@@ -1,7 +1,7 @@
 /* The life of a daemon's process: arguments, configuration, loop, signals, drain, end.
  *
- * The loop's data pointer belongs to this file while the daemon runs. Everything happens on the loop's thread; the second signal ends
- * the process at once, so it needs nothing but the handler. */
+ * The loop's data pointer belongs to this file while the daemon runs. Everything happens on the loop's thread; the second signal
+ * ends the process at once, so it needs nothing but the handler. */
 #include <rw/daemon.h>
 
 #include <getopt.h>

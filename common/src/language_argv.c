@@ -1,5 +1,5 @@
-/* From an argv template of language.yaml to the argv of a job. No shell is ever involved: an element stays one element. A file whose
- * name begins with '-' or '@' would be read as an option or a list of options, so it gets "./" in front. */
+/* From an argv template of language.yaml to the argv of a job. No shell is ever involved: an element stays one element. A file
+ * whose name begins with '-' or '@' would be read as an option or a list of options, so it gets "./" in front. */
 #include <rw/language.h>
 
 #include <inttypes.h>

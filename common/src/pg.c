@@ -1,9 +1,10 @@
 /* The pool: the queue of statements, their deadlines, and who is told what.
  *
  * Everything runs on the loop's thread. A statement is in exactly one list: waiting (no connection can take it now), a connection's
- * in_flight, or failed (to be answered on the next turn of the loop). pg_deliver is the one place where a callback is called and the
- * request freed, so that it happens once. A callback may call rw_pg_exec and rw_pg_close; after each callback the caller here looks
- * at the state again, and memory lives until the loop has closed every handle. rw_pg_exec never calls back, but after close. */
+ * in_flight, or failed (to be answered on the next turn of the loop). pg_deliver is the one place where a callback is called and
+ * the request freed, so that it happens once. A callback may call rw_pg_exec and rw_pg_close; after each callback the caller here
+ * looks at the state again, and memory lives until the loop has closed every handle. rw_pg_exec never calls back, but after
+ * close. */
 #include "pg_internal.h"
 
 #include <stdio.h>

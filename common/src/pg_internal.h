@@ -91,7 +91,8 @@ void pg_connection_start(struct pg_connection *connection);
 /* When the connection breaks meanwhile, the request fails with it on the next turn of the loop. */
 void pg_connection_send(struct pg_connection *connection, struct pg_request *request, unsigned count, const char *const *values,
                         const int *lengths);
-/* reason: static; NULL when pg_note_error was called already. Take it down: what is in flight goes to the pool's failed list, and it tries again after a back-off. Runs no statement's callback. */
+/* reason: static; NULL when pg_note_error was called already. Take it down: what is in flight goes to the pool's failed list, and
+ * it tries again after a back-off. Runs no statement's callback. */
 void pg_connection_break(struct pg_connection *connection, const char *reason);
 void pg_connection_close(struct pg_connection *connection);
 

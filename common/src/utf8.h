@@ -10,7 +10,8 @@
 /* Length in bytes (1 to 4) of the well-formed sequence (Unicode 15, table 3-7) at the front of data, 0 when there is none. */
 static inline size_t rw_utf8_step(const uint8_t *data, size_t len)
 {
-    /* By lead byte: how many bytes follow, and what the first of them may be (this is what excludes overlong forms and surrogates). */
+    /* By lead byte: how many bytes follow, and what the first of them may be (this is what excludes overlong forms and
+     * surrogates). */
     static const struct {
         uint8_t lead_min, lead_max, follow, first_min, first_max;
     } rows[] = {

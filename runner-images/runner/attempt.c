@@ -32,7 +32,7 @@ static void close_fd(int *fd)
     }
 }
 
-/* --- pipes --------------------------------------------------------------------------------------------------------------------- */
+/* ---- pipes ---- */
 
 /* Index of our end is the descriptor in the child: 0 is written by us, 1 and 2 are read. */
 static int make_pipe(struct attempt_pipes *pipes, enum rw_stage stage, int fd, uid_t uid, gid_t gid, struct rw_error *err)
@@ -67,7 +67,7 @@ int attempt_pipes_make(struct attempt_pipes *pipes, uid_t owner_uid, gid_t owner
     return compile[0] < 0 || compile[2] < 0 ? rw_fail_sys(err, INTERNAL, errno, "the compiler's descriptors") : 0;
 }
 
-/* --- stages -------------------------------------------------------------------------------------------------------------------- */
+/* ---- stages ---- */
 
 static void send_command(struct attempt *attempt, enum sandbox_command_type type, const int *fds, size_t n_fds)
 {
@@ -201,7 +201,7 @@ static void stage_ended(struct attempt *attempt)
     begin_stage(attempt, RW_STAGE_RUN);
 }
 
-/* --- clocks -------------------------------------------------------------------------------------------------------------------- */
+/* ---- clocks ---- */
 
 static void stop_listening(struct attempt *attempt)
 {
@@ -251,7 +251,7 @@ static void ticked(void *context)
     }
 }
 
-/* --- reports ------------------------------------------------------------------------------------------------------------------- */
+/* ---- reports ---- */
 
 static void code_started(struct attempt *attempt, int64_t at_us)
 {
@@ -339,7 +339,7 @@ static void handle_reports(void *context, uint32_t events)
     }
 }
 
-/* --- the attempt --------------------------------------------------------------------------------------------------------------- */
+/* ---- the attempt ---- */
 
 void attempt_init(struct attempt *attempt, const struct cgroup *cgroup)
 {

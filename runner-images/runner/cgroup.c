@@ -54,7 +54,7 @@ static unsigned find_places(struct cgroup_place places[static CGROUP_PLACES_MAX]
     return cgroup_places_parse(mountinfo, self, places);
 }
 
-/* --- version 2: where children get the controllers ----------------------------------------------------------------------------- */
+/* ---- version 2: where children get the controllers ---- */
 
 static bool children_have_controllers(const char *folder)
 {
@@ -63,8 +63,8 @@ static bool children_have_controllers(const char *folder)
     return strstr(enabled, "memory") && strstr(enabled, "pids");
 }
 
-/* A folder with processes cannot give controllers to its children, except the root. Alone in a container the runner steps aside into
- * a folder of its own. */
+/* A folder with processes cannot give controllers to its children, except the root. Alone in a container the runner steps aside
+ * into a folder of its own. */
 static bool enable_controllers(const char *folder)
 {
     if (write_text(folder, "cgroup.subtree_control", "+memory +pids")) {
@@ -93,7 +93,7 @@ static bool find_delegated(struct cgroup_place *place)
     return false;
 }
 
-/* --- making -------------------------------------------------------------------------------------------------------------------- */
+/* ---- making ---- */
 
 /* mkdir -p of base/name; each level on the way passes the controllers on (version 2). */
 static int try_folders(const struct cgroup_place *place, const char *name, char path[static PATH_MAX])
@@ -204,7 +204,7 @@ int cgroup_attach(const struct cgroup *cgroup, pid_t pid, struct rw_error *err)
     return 0;
 }
 
-/* --- limits and readings ------------------------------------------------------------------------------------------------------- */
+/* ---- limits and readings ---- */
 
 static bool write_number(int fd, uint64_t value)
 {
@@ -268,7 +268,7 @@ void cgroup_read(const struct cgroup *cgroup, struct cgroup_reading *ret_reading
     };
 }
 
-/* --- removing ------------------------------------------------------------------------------------------------------------------ */
+/* ---- removing ---- */
 
 static void close_fd(int *fd)
 {
@@ -277,8 +277,8 @@ static void close_fd(int *fd)
     }
 }
 
-/* A folder can be removed once the kernel is through with its last process, some milliseconds after it was reaped. The folders above
- * it, which other runners may share, go with the last one. */
+/* A folder can be removed once the kernel is through with its last process, some milliseconds after it was reaped. The folders
+ * above it, which other runners may share, go with the last one. */
 static bool remove_folders(int base_fd, const char *name)
 {
     RW_AUTO_FREE char *path = rw_xstrdup(name);

@@ -1,7 +1,7 @@
 /* A cgroup of a sandbox's own, of version 2 or 1, wherever the runner may write: exact limits and exact accounting.
  *
- * Each of memory, pids and cpu is used where it can be had; what is missing the caller measures otherwise. Every file is opened when
- * the group is made, so that nothing is looked up once a job is there. */
+ * Each of memory, pids and cpu is used where it can be had; what is missing the caller measures otherwise. Every file is opened
+ * when the group is made, so that nothing is looked up once a job is there. */
 #ifndef RUNNER_CGROUP_H
 #define RUNNER_CGROUP_H
 
@@ -74,8 +74,8 @@ RW_NODISCARD int cgroup_attach(const struct cgroup *cgroup, pid_t pid, struct rw
 /* Set the limits of a stage, and start its peaks anew where the kernel can. */
 RW_NODISCARD int cgroup_limit(const struct cgroup *cgroup, uint64_t memory_bytes, uint64_t processes, struct rw_error *err);
 void cgroup_read(const struct cgroup *cgroup, struct cgroup_reading *ret_reading);
-/* Remove the folders, and those above that were made for them and are empty now; the processes in them must be ending. Waits a little
- * for that. Closes everything. */
+/* Remove the folders, and those above that were made for them and are empty now; the processes in them must be ending. Waits a
+ * little for that. Closes everything. */
 void cgroup_remove(struct cgroup *cgroup);
 /* Kill what is in the group of that name, beneath this process's own, and remove it. For whoever outlives the runner. */
 RW_NODISCARD int cgroup_sweep(const char *name, struct rw_error *err);

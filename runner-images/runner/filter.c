@@ -197,7 +197,8 @@ static int deny_arguments(scmp_filter_ctx context, struct rw_error *err)
     return 0;
 }
 
-/* setpriority and ioprio_set name whom they mean by two arguments: the first says that the second is a process, a group or a user. */
+/* setpriority and ioprio_set name whom they mean by two arguments: the first says that the second is a process, a group or a
+ * user. */
 static int deny_on_others(scmp_filter_ctx context, struct rw_error *err)
 {
     int status = 0;

@@ -9,8 +9,9 @@
 
 /* The kernel's level, 0 when it has none. */
 int landlock_level(void);
-/* A rule set for the code: reads and executes below the system's folders, writes below the work folders. has_namespaces: the tree and
- * the network are the sandbox's own, so everything else may be read and TCP used; otherwise neither. Returns a descriptor (close on exec), or -1 with *err filled. Paths are looked up now. */
+/* A rule set for the code: reads and executes below the system's folders, writes below the work folders. has_namespaces: the tree
+ * and the network are the sandbox's own, so everything else may be read and TCP used; otherwise neither. Returns a descriptor
+ * (close on exec), or -1 with *err filled. Paths are looked up now. */
 RW_NODISCARD int landlock_ruleset_for_code(bool has_namespaces, struct rw_error *err);
 /* A rule set for the runner once it is prepared: no file at all, except that it may remove what is beneath the folders given (its
  * cgroups, its socket). */

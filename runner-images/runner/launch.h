@@ -1,4 +1,5 @@
-/* From a forked child of the supervisor to the first instruction of the code: session, descriptors, limits, identity, filters, exec.
+/* From a forked child of the supervisor to the first instruction of the code: session, descriptors, limits, identity, filters,
+ * exec.
  *
  * What happened is told over a close-on-exec pipe in records: the time just before the exec, and if anything failed, which step and
  * why. End of file after the first record and no second means that the code runs. */

@@ -1,4 +1,5 @@
-/* One connection's side of the protocol, without any socket: bytes in, bytes out, and what they asked for. Testable and fuzzable. */
+/* One connection's side of the protocol, without any socket: bytes in, bytes out, and what they asked for. Testable and
+ * fuzzable. */
 #ifndef RUNNER_LINK_H
 #define RUNNER_LINK_H
 

@@ -1,6 +1,6 @@
-/* Who may knock: a few at once, each for some seconds. When all places are full, the one that has been there longest makes room, but
- * not before it had time for an honest handshake; until then newcomers wait in the kernel's queue. So idle connections cannot keep
- * the real one out, and a flood of new ones cannot push it out in mid-handshake. */
+/* Who may knock: a few at once, each for some seconds. When all places are full, the one that has been there longest makes room,
+ * but not before it had time for an honest handshake; until then newcomers wait in the kernel's queue. So idle connections cannot
+ * keep the real one out, and a flood of new ones cannot push it out in mid-handshake. */
 #include "listener.h"
 
 #include <errno.h>

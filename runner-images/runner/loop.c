@@ -1,5 +1,5 @@
-/* The event loop. One event is taken from the kernel at a time, so that a handler may remove and free any other source: no event of it
- * can be left over in an array. The kernel hands out ready descriptors in turn, so none starves. */
+/* The event loop. One event is taken from the kernel at a time, so that a handler may remove and free any other source: no event of
+ * it can be left over in an array. The kernel hands out ready descriptors in turn, so none starves. */
 #include "loop.h"
 
 #include <errno.h>

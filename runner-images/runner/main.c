@@ -7,16 +7,16 @@
  *                                                             └───────────── stdin, stdout, stderr pipes ────────────┘
  *
  * The *runner* (this program) first prepares all that does not depend on a job: a cgroup where one may be written, the system call
- * filter, the pipes, and a sandbox. It then drops its privileges, says that it is ready, and listens. Whoever connects must prove to know
- * the pod's secret; the first who does gives it the one job of its life. It counts time, memory and output, decides when to kill,
- * judges from what it saw, and sends the result. It opens no path after it is ready.
+ * filter, the pipes, and a sandbox. It then drops its privileges, says that it is ready, and listens. Whoever connects must prove
+ * to know the pod's secret; the first who does gives it the one job of its life. It counts time, memory and output, decides when to
+ * kill, judges from what it saw, and sends the result. It opens no path after it is ready.
  *
- * The sandbox's *init* (the same program, cloned into fresh namespaces, process 1 there) has built the sandbox's file tree. On command
- * it writes the job's files, forks and launches the code, reaps what ends, kills what is left, and reports wait statuses. When it
- * dies, the kernel kills all of its namespace; it dies when the runner does.
+ * The sandbox's *init* (the same program, cloned into fresh namespaces, process 1 there) has built the sandbox's file tree. On
+ * command it writes the job's files, forks and launches the code, reaps what ends, kills what is left, and reports wait statuses.
+ * When it dies, the kernel kills all of its namespace; it dies when the runner does.
  *
- * The *code* runs under another uid (or without any capability), a filter, Landlock and rlimits, in a session of its own. It holds its
- * three descriptors and nothing else, cannot see the runner, cannot touch init, and its only way out is the bytes it writes.
+ * The *code* runs under another uid (or without any capability), a filter, Landlock and rlimits, in a session of its own. It holds
+ * its three descriptors and nothing else, cannot see the runner, cannot touch init, and its only way out is the bytes it writes.
  *
  * In restricted pods no namespace can be made: there (--sandbox container) the runner is the pod's process 1 and does init's part
  * itself. The two ways are strategies behind sandbox.h; the rest of the program does not know which it has.

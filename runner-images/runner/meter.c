@@ -1,5 +1,5 @@
-/* Metering. A cgroup's counters are exact and cannot be dodged. Samples of /proc miss what lives between two of them, and the CPU time
- * of children whose parent ignores them; the wall clock bounds what can be hidden so. */
+/* Metering. A cgroup's counters are exact and cannot be dodged. Samples of /proc miss what lives between two of them, and the CPU
+ * time of children whose parent ignores them; the wall clock bounds what can be hidden so. */
 #include "meter.h"
 
 #include <unistd.h>
@@ -89,8 +89,8 @@ int64_t meter_next_check_us(const struct meter *meter, const struct rw_limits *l
     return (int64_t)(left_us < least ? least : left_us > most ? most : left_us);
 }
 
-/* The cgroup has seen all, but from a moment after the exec on; the wait statuses all that was waited for. The larger is nearer. The
- * cgroup's sum is parted as the wait statuses' is. */
+/* The cgroup has seen all, but from a moment after the exec on; the wait statuses all that was waited for. The larger is nearer.
+ * The cgroup's sum is parted as the wait statuses' is. */
 static void settle_cpu(const struct meter *meter, const struct rw_usage *exited, struct rw_usage *usage)
 {
     uint64_t waited_us = exited->cpu_user_us + exited->cpu_system_us;

@@ -10,7 +10,8 @@ struct peer;
 struct peer_owner {
     /* JOB, STDIN or CANCEL came; the message is borrowed. Must not free the peer. */
     void (*event)(void *context, struct peer *peer, enum link_event event, const struct rw_message *message);
-    /* The connection ended, was refused and has heard so, or its deadline passed. The owner frees it here (or keeps it for later). */
+    /* The connection ended, was refused and has heard so, or its deadline passed. The owner frees it here (or keeps it for
+     * later). */
     void (*closed)(void *context, struct peer *peer);
     void *context;
 };

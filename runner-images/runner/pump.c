@@ -1,4 +1,5 @@
-/* Pumps and the feeder. What is past the cap is read and thrown away, so that the code's writes never block and what the verdict says
+/* Pumps and the feeder. What is past the cap is read and thrown away, so that the code's writes never block and what the verdict
+ * says
  * ("more than the limit") was seen and not guessed. */
 #include "pump.h"
 

@@ -37,7 +37,7 @@ struct runner {
     bool is_answered;
 };
 
-/* --- the scheduler ------------------------------------------------------------------------------------------------------------- */
+/* ---- the scheduler ---- */
 
 static void send_message(void *context, const struct rw_message *message)
 {
@@ -96,7 +96,7 @@ static void job_taken(void *context, struct peer *peer, const struct rw_message 
     }
 }
 
-/* --- others ------------------------------------------------------------------------------------------------------------------- */
+/* ---- others ---- */
 
 static void handle_control(void *context, uint32_t events)
 {
@@ -155,7 +155,7 @@ static int watch_control(struct runner *runner, struct rw_error *err)
     return 0;
 }
 
-/* --- preparing ----------------------------------------------------------------------------------------------------------------- */
+/* ---- preparing ---- */
 
 static int lock_down(struct runner *runner, struct rw_error *err)
 {

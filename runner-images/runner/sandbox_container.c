@@ -1,7 +1,7 @@
-/* The strategy "container": for restricted pods in which no namespace can be made. The pod is the sandbox; the runner is its process 1
- * and supervises the code itself. The code has the runner's uid (another one where the runner is root) but cannot trace it or read its
- * memory (not dumpable), cannot end it (process 1), and is held by no_new_privs, the filter, Landlock and rlimits. It has no network of
- * its own, so the filter permits no internet socket. */
+/* The strategy "container": for restricted pods in which no namespace can be made. The pod is the sandbox; the runner is its
+ * process 1 and supervises the code itself. The code has the runner's uid (another one where the runner is root) but cannot trace
+ * it or read its memory (not dumpable), cannot end it (process 1), and is held by no_new_privs, the filter, Landlock and rlimits.
+ * It has no network of its own, so the filter permits no internet socket. */
 #include "sandbox.h"
 
 #include <errno.h>

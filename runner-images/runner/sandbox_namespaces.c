@@ -73,8 +73,8 @@ static int clone_init(struct namespaces *self, const struct sandbox_config *conf
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) {
         return rw_fail_sys(err, INTERNAL, errno, "socketpair");
     }
-    /* The plain system call: fork cannot make namespaces, and clone with a stack of its own is not needed. The first three arguments
-     * are alike on all architectures. */
+    /* The plain system call: fork cannot make namespaces, and clone with a stack of its own is not needed. The first three
+     * arguments are alike on all architectures. */
     long pid = syscall(SYS_clone, FLAGS | SIGCHLD, NULL, &self->pid_fd, NULL, NULL);
     if (pid == 0) {
         init_main(config, pair[1]);

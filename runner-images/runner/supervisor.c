@@ -86,7 +86,7 @@ void supervisor_kill_all(struct supervisor *supervisor)
     }
 }
 
-/* --- job ----------------------------------------------------------------------------------------------------------------------- */
+/* ---- job ---- */
 
 static int map_job(int fd, struct rw_job **ret_job, struct rw_error *err)
 {
@@ -160,7 +160,7 @@ static void take_job(struct supervisor *supervisor, int fd)
     forget_contents(supervisor->job);
 }
 
-/* --- stage --------------------------------------------------------------------------------------------------------------------- */
+/* ---- stage ---- */
 
 static int spawn(struct supervisor *supervisor, const struct rw_job_stage *stage, const int *fds, struct rw_error *err)
 {
@@ -299,7 +299,7 @@ void supervisor_dispatch(struct supervisor *supervisor)
     supervisor->config.report(supervisor->config.context, &supervisor->exited);
 }
 
-/* --- measuring ----------------------------------------------------------------------------------------------------------------- */
+/* ---- measuring ---- */
 
 static void sample(struct supervisor *supervisor, uint64_t memory_bytes)
 {

@@ -1,7 +1,7 @@
 /* What every backend must do (pod-manager/backend.h), shown on a real one: backend_conformance NAME.
  *
- * A recorder takes the events and checks their order: ready and failed at most once each, gone exactly once and last, nothing from inside
- * a call of the table. */
+ * A recorder takes the events and checks their order: ready and failed at most once each, gone exactly once and last, nothing from
+ * inside a call of the table. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -10,7 +10,8 @@ struct subject {
     const char *backend;
     /* Why it cannot be tested here; NULL when it can. */
     const char *(*missing)(void);
-    /* The backend's section of the configuration, for an installation that no other test run shares; folder: absolute, empty, short. */
+    /* The backend's section of the configuration, for an installation that no other test run shares; folder: absolute, empty,
+     * short. */
     void (*configure)(struct manager_config *config, const char *folder);
     /* Changes the configuration so that pods are made that never become ready. */
     void (*spoil)(struct manager_config *config);

@@ -1,4 +1,5 @@
-/* What the client makes of a server's answer: guarded before it is parsed, restored when it is printed. Any text survives the two. */
+/* What the client makes of a server's answer: guarded before it is parsed, restored when it is printed. Any text survives the
+ * two. */
 #include "fuzz.h"
 
 #include <string.h>

@@ -1,5 +1,5 @@
-/* Texts of /proc that the runner reads: a process's stat line (its name is the program's to choose), and, when the first byte is odd,
- * mountinfo and cgroup, cut at the first byte of value 1. */
+/* Texts of /proc that the runner reads: a process's stat line (its name is the program's to choose), and, when the first byte is
+ * odd, mountinfo and cgroup, cut at the first byte of value 1. */
 #include "fuzz.h"
 
 #include <stdlib.h>

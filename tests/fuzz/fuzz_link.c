@@ -1,5 +1,5 @@
-/* The runner's side of a connection: what a stranger may send, and, when the first byte is odd, what a scheduler may that has proved
- * itself. The second byte cuts the stream into pieces. */
+/* The runner's side of a connection: what a stranger may send, and, when the first byte is odd, what a scheduler may that has
+ * proved itself. The second byte cuts the stream into pieces. */
 #include "fuzz.h"
 
 #include "link.h"

@@ -1,6 +1,6 @@
-/* load_amqp: publishes messages, each until it is confirmed, and consumes them, while somebody kills the broker. What was confirmed must
- * arrive. SIGTERM: begins no more messages, finishes those begun, and prints one JSON line. Ends with 1 when a message is missing or a
- * callback came twice or never. */
+/* load_amqp: publishes messages, each until it is confirmed, and consumes them, while somebody kills the broker. What was confirmed
+ * must arrive. SIGTERM: begins no more messages, finishes those begun, and prints one JSON line. Ends with 1 when a message is
+ * missing or a callback came twice or never. */
 #include <inttypes.h>
 #include <pthread.h>
 #include <signal.h>

@@ -1,6 +1,6 @@
-/* load_pg: writes rows through the pool while somebody kills the server, and repeats what has an unknown outcome until every row is known to
- * be there. SIGTERM: begins no more rows, finishes those begun, and prints one JSON line, which the pytest side compares with the
- * table. Ends with 1 when a callback came twice or never. */
+/* load_pg: writes rows through the pool while somebody kills the server, and repeats what has an unknown outcome until every row is
+ * known to be there. SIGTERM: begins no more rows, finishes those begun, and prints one JSON line, which the pytest side compares
+ * with the table. Ends with 1 when a callback came twice or never. */
 #include <stdio.h>
 #include <stdlib.h>
 

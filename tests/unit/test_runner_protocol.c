@@ -221,7 +221,8 @@ static void test_every_cut_and_every_changed_byte(void **state)
     }
 }
 
-/* Payloads by hand: pairs of key and value, ended by NULL; a value beginning with '#' is a number, with '!' is bytes of that length. */
+/* Payloads by hand: pairs of key and value, ended by NULL; a value beginning with '#' is a number, with '!' is bytes of that
+ * length. */
 static int decode_pairs(const char *const *pairs, struct rw_error *err)
 {
     struct rw_message message;

@@ -57,8 +57,9 @@ typedef void (*rw_amqp_published)(void *arg, enum rw_publish_outcome outcome);
 
 RW_NODISCARD int rw_amqp_publisher_start(const struct rw_amqp_options *options, size_t queue_max,
                                          struct rw_amqp_publisher **ret_publisher, struct rw_error *err);
-/* Any thread; copies the message. OVERLOADED when queue_max messages wait, UNAVAILABLE while there is no connection (an event nobody
- * can hear, or a task that the sweep will publish: nothing is kept in memory for a broker that is away). done may be NULL. */
+/* Any thread; copies the message. OVERLOADED when queue_max messages wait, UNAVAILABLE while there is no connection (an event
+ * nobody can hear, or a task that the sweep will publish: nothing is kept in memory for a broker that is away). done may be
+ * NULL. */
 RW_NODISCARD int rw_amqp_publish(struct rw_amqp_publisher *publisher, const struct rw_amqp_message *message, rw_amqp_published done,
                                  void *arg, struct rw_error *err);
 /* false also while the broker takes no messages (memory or disk alarm). */
@@ -103,8 +104,8 @@ RW_NODISCARD int rw_amqp_consumer_start(const struct rw_amqp_options *options, c
 /* Any thread. */
 void rw_amqp_settle(struct rw_amqp_consumer *consumer, size_t subscription, uint64_t generation, uint64_t tag,
                     enum rw_settlement settlement);
-/* Any thread: stop taking new deliveries from named queues (basic.cancel; what is on its way is given back); settling goes on, and so
- * do exclusive queues. For draining. */
+/* Any thread: stop taking new deliveries from named queues (basic.cancel; what is on its way is given back); settling goes on, and
+ * so do exclusive queues. For draining. */
 void rw_amqp_consumer_cancel(struct rw_amqp_consumer *consumer);
 bool rw_amqp_consumer_is_connected(const struct rw_amqp_consumer *consumer);
 void rw_amqp_consumer_last_error(struct rw_amqp_consumer *consumer, char out[static RW_ERROR_MESSAGE_BYTES]); /* as above */

@@ -1,7 +1,7 @@
 /* What the three daemons' main functions share: arguments, signals, health.
  *
- * Arguments: --config FILE, --check-config, --print-config, --version, --help. Signals: the first SIGTERM or SIGINT drains, the second
- * exits at once with status 1. SIGPIPE is ignored. */
+ * Arguments: --config FILE, --check-config, --print-config, --version, --help. Signals: the first SIGTERM or SIGINT drains, the
+ * second exits at once with status 1. SIGPIPE is ignored. */
 #ifndef RW_DAEMON_H
 #define RW_DAEMON_H
 

@@ -27,8 +27,8 @@ struct rw_error {
 #define RW_NODISCARD         __attribute__((warn_unused_result))
 #define RW_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 
-/* Fill *err and return -1: `return rw_fail(err, NOT_FOUND, "task %s", id);`. err may be NULL. The -1 stands here for the compiler and
- * static analysers to see. */
+/* Fill *err and return -1: `return rw_fail(err, NOT_FOUND, "task %s", id);`. err may be NULL. The -1 stands here for the compiler
+ * and static analysers to see. */
 #define rw_fail(err, name, ...)                                                                                                    \
     __extension__({                                                                                                                \
         (void)rw_error_set((err), RW_ERR_##name, 0, __func__, __VA_ARGS__);                                                        \

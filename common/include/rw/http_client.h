@@ -26,8 +26,9 @@ struct rw_http_call_options {
     uint32_t idle_timeout_ms;      /* between two pieces of the answer, in whole seconds; 0: no such limit */
     size_t response_bytes_max;     /* of the body collected for `done` */
     const struct rw_http_tls *tls; /* for https; NULL: the system's authorities, no client certificate */
-    /* For an answer that is read as it comes (a watch, a stream of events): given every piece of the body of an answer with a status
-     * below 300, which is then not collected. From inside libcurl: must not make or cancel calls. false ends the call with CANCELLED. */
+    /* For an answer that is read as it comes (a watch, a stream of events): given every piece of the body of an answer with a
+     * status below 300, which is then not collected. From inside libcurl: must not make or cancel calls. false ends the call with
+     * CANCELLED. */
     bool (*on_data)(void *arg, struct rw_bytes data);
 };
 
@@ -37,11 +38,10 @@ struct rw_http_answer {
     struct rw_bytes body;   /* borrowed */
 };
 
-/* Exactly once a call, unless it was cancelled. answer: borrowed, never NULL. err: NULL when an answer of any status came; else UNAVAILABLE (could
- * not connect: the request was not sent), IO (broke in between: outcome unknown), TIMEOUT, TOO_LARGE,
- * CANCELLED (on_data had enough). A request that goes out on a kept
- * connection just closed by the server is sent a second time by libcurl: calls must be safe to repeat. done may make and cancel
- * calls and close the client. */
+/* Exactly once a call, unless it was cancelled. answer: borrowed, never NULL. err: NULL when an answer of any status came; else
+ * UNAVAILABLE (could not connect: the request was not sent), IO (broke in between: outcome unknown), TIMEOUT, TOO_LARGE, CANCELLED
+ * (on_data had enough). A request that goes out on a kept connection just closed by the server is sent a second time by libcurl:
+ * calls must be safe to repeat. done may make and cancel calls and close the client. */
 typedef void (*rw_http_called)(void *arg, const struct rw_http_answer *answer, const struct rw_error *err);
 
 RW_NODISCARD int rw_http_client_open(uv_loop_t *loop, struct rw_http_client **ret_client, struct rw_error *err);

@@ -3,7 +3,8 @@
  *
  * Refused before a handler runs: unknown paths (404) and methods (405 with Allow), a body past the route's bound (413), an encoded
  * NUL or other control character in the path, both Transfer-Encoding and Content-Length, several Content-Lengths (400), a request
- * that takes longer than request_timeout_ms in all (its connection is shut down). Errors are application/problem+json (RFC 9457). */
+ * that takes longer than request_timeout_ms in all (its connection is shut down). Errors are application/problem+json (RFC
+ * 9457). */
 #ifndef RW_HTTP_SERVER_H
 #define RW_HTTP_SERVER_H
 
@@ -58,8 +59,8 @@ bool rw_http_client_left(struct rw_http_request *request);
 /* Extra header of the reply; before replying. Values with control characters are refused by dropping the header. */
 void rw_http_set_header(struct rw_http_request *request, const char *name, const char *value);
 
-/* A body that answers share. data is from malloc and taken. alive (may be NULL) is the sum of the lengths of all that are alive, those
- * under way to slow clients included; it must outlive them. */
+/* A body that answers share. data is from malloc and taken. alive (may be NULL) is the sum of the lengths of all that are alive,
+ * those under way to slow clients included; it must outlive them. */
 struct rw_http_content *rw_http_content_new(void *data, size_t len, atomic_size_t *alive);
 void rw_http_content_unref(struct rw_http_content *content);
 RW_DEFINE_AUTO(struct rw_http_content *, rw_http_content_unref);

@@ -10,8 +10,8 @@
 enum { RW_LANGUAGES_MAX = 64, RW_LANGUAGE_ID_BYTES_MAX = 32 };
 
 /* argv templates: an element that is exactly "{sources}", "{options}" or "{args}" expands to zero or more elements; "{entry}" and
- * "{entry_stem}" (entry without its extension) are replaced inside any element, and so is "{memory_bytes}" (the stage's memory limit, for
- * runtimes that size their heap by what they take for the machine's memory). */
+ * "{entry_stem}" (entry without its extension) are replaced inside any element, and so is "{memory_bytes}" (the stage's memory
+ * limit, for runtimes that size their heap by what they take for the machine's memory). */
 struct rw_language_version {
     char *version;   /* "3.11.2" */
     bool is_default; /* exactly one a language */

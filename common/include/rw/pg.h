@@ -1,8 +1,8 @@
 /* PostgreSQL: a pool of libpq connections in pipeline mode on a libuv loop. All calls and callbacks on the loop's thread.
  *
- * Every statement is prepared on each connection and runs as a transaction of its own (a pipeline sync follows it), so that a failing
- * one fails alone. Parameters and results are binary. While no connection is up, statements wait, up to queue_max of them and
- * each up to its own timeout. When a connection breaks, statements under way on it fail with UNAVAILABLE: their outcome is
+ * Every statement is prepared on each connection and runs as a transaction of its own (a pipeline sync follows it), so that a
+ * failing one fails alone. Parameters and results are binary. While no connection is up, statements wait, up to queue_max of them
+ * and each up to its own timeout. When a connection breaks, statements under way on it fail with UNAVAILABLE: their outcome is
  * unknown, so each must be safe to repeat. Reconnects with back-off for as long as it is open. */
 #ifndef RW_PG_H
 #define RW_PG_H
@@ -84,7 +84,8 @@ typedef void (*rw_pg_done)(void *arg, const PGresult *result, const struct rw_er
 /* Starts connecting and returns at once. */
 RW_NODISCARD int rw_pg_open(uv_loop_t *loop, const struct rw_pg_options *options, struct rw_pg **ret_pg, struct rw_error *err);
 bool rw_pg_is_connected(const struct rw_pg *pg);
-/* Why the newest connection could not be made or broke, one line without secrets; "" when none has. Borrowed until the next turn. */
+/* Why the newest connection could not be made or broke, one line without secrets; "" when none has. Borrowed until the next
+ * turn. */
 const char *rw_pg_last_error(const struct rw_pg *pg);
 /* statement: index into the table. timeout_ms: how long it may wait to be sent, and then to be answered. */
 void rw_pg_exec(struct rw_pg *pg, size_t statement, const struct rw_pg_params *params, uint32_t timeout_ms, rw_pg_done done,
