@@ -1,10 +1,11 @@
 /* The growing buffer. It doubles up to its bound and never past it; what does not fit is refused or left to the caller. */
 #include <rw/bytes.h>
 
-#include <rw/auto.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+
+#include <rw/auto.h>
 
 enum { CAPACITY_MIN = 256 };
 

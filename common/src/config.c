@@ -5,11 +5,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <rw/auto.h>
-#include <rw/bytes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+
+#include <rw/auto.h>
+#include <rw/bytes.h>
 
 #include "yaml_check.h"
 

@@ -1,10 +1,11 @@
 /* Text encodings of bytes, on libunistring and libsodium. */
 #include <rw/encoding.h>
 
-#include <rw/auto.h>
 #include <sodium.h>
 #include <string.h>
 #include <unistr.h>
+
+#include <rw/auto.h>
 
 bool rw_utf8_is_valid(struct rw_bytes bytes)
 {

@@ -1,11 +1,12 @@
 /* The error object and the table behind it. An error never owns memory; its message is one line, cut at a character's edge. */
 #include <rw/error.h>
 
-#include <rw/auto.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+
+#include <rw/auto.h>
 
 #include "utf8.h"
 

@@ -3,9 +3,10 @@
 #include <rw/json.h>
 
 #include <inttypes.h>
-#include <rw/encoding.h>
 #include <stdio.h>
 #include <string.h>
+
+#include <rw/encoding.h>
 
 #include "json_scan.h"
 #include "utf8.h"

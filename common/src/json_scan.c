@@ -4,8 +4,9 @@
 #include "json_scan.h"
 
 #include <math.h>
-#include <rw/encoding.h>
 #include <string.h>
+
+#include <rw/encoding.h>
 
 #include "hex.h"
 #include "utf8.h"

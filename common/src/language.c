@@ -4,9 +4,10 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <rw/config.h>
 #include <string.h>
 #include <unistd.h>
+
+#include <rw/config.h>
 
 #include "language_internal.h"
 

@@ -4,12 +4,13 @@
 
 #include <errno.h>
 #include <math.h>
-#include <rw/auto.h>
-#include <rw/clock.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+
+#include <rw/auto.h>
+#include <rw/clock.h>
 
 #include "utf8.h"
 

@@ -2,10 +2,11 @@
  * cannot drift apart. docs/runner-protocol.md describes the bytes. */
 #include <rw/runner_protocol.h>
 
-#include <rw/frame.h>
 #include <sodium.h>
 #include <stddef.h>
 #include <string.h>
+
+#include <rw/frame.h>
 
 #include "msgpack_io.h"
 #include "utf8.h"

@@ -1,8 +1,9 @@
 /* Task states, transitions and verdicts as tables. */
 #include <rw/task.h>
 
-#include <rw/auto.h>
 #include <string.h>
+
+#include <rw/auto.h>
 
 static const struct {
     const char *name;

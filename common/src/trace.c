@@ -1,10 +1,11 @@
 /* W3C trace context: "00-<32 hex trace id>-<16 hex parent id>-<2 hex flags>". */
 #include <rw/trace.h>
 
-#include <rw/random.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
+
+#include <rw/random.h>
 
 #include "hex.h"
 

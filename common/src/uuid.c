@@ -1,10 +1,11 @@
 /* UUIDs of version 7: 48 bits of milliseconds, then 74 random bits around version and variant. */
 #include <rw/uuid.h>
 
-#include <rw/clock.h>
-#include <rw/random.h>
 #include <stdbool.h>
 #include <string.h>
+
+#include <rw/clock.h>
+#include <rw/random.h>
 
 #include "hex.h"
 

@@ -3,11 +3,12 @@
  * Recursion is as deep as the schema, since nothing outside it is walked. */
 #include "yaml_check.h"
 
-#include <rw/auto.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <yaml.h>
+
+#include <rw/auto.h>
 
 enum { FIELDS_MAX = 64 };
 

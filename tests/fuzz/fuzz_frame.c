@@ -1,9 +1,10 @@
 /* A stream of frames, cut into reads as the first byte says: the frames are the same as from one read, and memory is bounded. */
 #include "fuzz.h"
 
+#include <string.h>
+
 #include <rw/auto.h>
 #include <rw/frame.h>
-#include <string.h>
 
 enum { FRAME_BYTES_MAX = 4096, STREAM_BYTES_MAX = 64 * 1024 };
 

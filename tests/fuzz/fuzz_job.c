@@ -1,8 +1,9 @@
 /* A job's bytes: what decodes can be encoded, and the encoded form is stable. */
 #include "fuzz.h"
 
-#include <rw/job.h>
 #include <string.h>
+
+#include <rw/job.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

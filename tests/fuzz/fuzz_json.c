@@ -1,8 +1,9 @@
 /* A request's body: what is accepted can be written, and reads as the same again. What the walk lets pass cJSON must take. */
 #include "fuzz.h"
 
-#include <rw/json.h>
 #include <string.h>
+
+#include <rw/json.h>
 
 static const struct rw_json_limits limits = {.bytes_max = 64 * 1024, .depth_max = 16, .values_max = 2000};
 static const struct rw_json_limits again_limits = {.bytes_max = 1024 * 1024, .depth_max = 16, .values_max = 2000};

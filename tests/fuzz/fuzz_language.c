@@ -1,9 +1,10 @@
 /* A language.yaml: loading ends in a language that holds what the rest relies on, or in a fault with the file's name. */
 #include "fuzz.h"
 
-#include <rw/language.h>
 #include <string.h>
 #include <sys/stat.h>
+
+#include <rw/language.h>
 
 /* One folder a process, made at the first input and removed at exit. */
 static char dir[] = "/tmp/fuzz-language-XXXXXX";

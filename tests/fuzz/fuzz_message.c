@@ -1,9 +1,10 @@
 /* A message from the other end of the runner protocol: what decodes can be encoded, and means the same again. */
 #include "fuzz.h"
 
+#include <string.h>
+
 #include <rw/frame.h>
 #include <rw/runner_protocol.h>
-#include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -2,13 +2,14 @@
 #include "fuzz.h"
 
 #include <ctype.h>
+#include <string.h>
+
 #include <rw/encoding.h>
 #include <rw/job.h>
 #include <rw/log.h>
 #include <rw/task.h>
 #include <rw/trace.h>
 #include <rw/uuid.h>
-#include <string.h>
 
 static void check_uuid(const char *text)
 {

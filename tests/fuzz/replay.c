@@ -3,6 +3,7 @@
 #include "fuzz.h"
 
 #include <dirent.h>
+
 #include <rw/auto.h>
 
 enum { INPUT_BYTES_MAX = 1024 * 1024 };

@@ -1,8 +1,9 @@
 /* Writing times down. */
 #include "support.h"
 
-#include <rw/clock.h>
 #include <time.h>
+
+#include <rw/clock.h>
 
 static void assert_time(int64_t realtime_us, const char *wanted)
 {

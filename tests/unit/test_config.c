@@ -1,8 +1,9 @@
 /* Configuration files, the faults and their lines, and secrets. */
 #include "support.h"
 
-#include <rw/config.h>
 #include <unistd.h>
+
+#include <rw/config.h>
 
 struct sample {
     struct rw_config_log log;

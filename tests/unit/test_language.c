@@ -2,8 +2,9 @@
  * good one with one text replaced. */
 #include "support.h"
 
-#include <rw/language.h>
 #include <unistd.h>
+
+#include <rw/language.h>
 
 static const char good[] =
     "id: demo\n"

@@ -6,9 +6,10 @@
 #include <fcntl.h>
 #include <math.h>
 #include <pthread.h>
+#include <unistd.h>
+
 #include <rw/bytes.h>
 #include <rw/log.h>
-#include <unistd.h>
 
 /* Standard error goes to a file while a test writes, so that nothing blocks however much it is. */
 struct capture {

@@ -3,8 +3,9 @@
 
 #include <math.h>
 #include <pthread.h>
-#include <rw/metrics.h>
 #include <sys/wait.h>
+
+#include <rw/metrics.h>
 
 static char *write_all(const struct rw_metrics *metrics)
 {

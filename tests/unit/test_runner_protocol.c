@@ -2,6 +2,7 @@
 #include "support.h"
 
 #include <msgpack.h>
+
 #include <rw/frame.h>
 #include <rw/runner_protocol.h>
 

@@ -1,9 +1,10 @@
 /* UUIDs of version 7 and their text. */
 #include "support.h"
 
+#include <time.h>
+
 #include <rw/clock.h>
 #include <rw/uuid.h>
-#include <time.h>
 
 static void test_version_and_variant(void **state)
 {
