@@ -42,12 +42,12 @@ def programs():
 
 
 def is_worth_sanitizing(name):
-    """Sanitizers look at our programs: one interpreted and one compiled language show all that, and in the thread sanitizer's build the
-    runner, which has one thread, is built without."""
+    """Sanitizers look at our programs: one interpreted and one compiled language show all that. In the thread sanitizer's build the
+    runner, which has one thread, is built without: what is about the runner alone shows nothing new."""
     file, _, test = name.rpartition("/")[2].partition("::")
     if file == "test_languages.py":
         return not test.startswith("test_case[") or test.startswith(("test_case[python-", "test_case[c-"))
-    if file.startswith("test_runner"):
+    if file.startswith(("test_runner", "test_isolation")):
         return PRESET != "tsan" and not test.endswith(("root-watch]", "container]"))
     return True
 

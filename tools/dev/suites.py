@@ -16,8 +16,6 @@ from .say import Failure, say
 SANITIZERS = ("asan", "tsan")
 FUZZ_SECONDS = 60
 FUZZ_TAIL_LINES = 40
-# Under the thread sanitizer: the runner has one thread and is built without it, so what is about the runner alone shows nothing new.
-TSAN_IGNORED = ("test_runner.py", "test_runner_hostile.py", "test_languages.py", "test_isolation.py")
 TSAN_RANDOM_BITS_MAX = 28  # with more, the thread sanitizer of gcc 12 dies with "unexpected memory mapping"
 
 
@@ -45,8 +43,9 @@ def integration(preset: str, extra: Sequence[str]) -> bool:
     if problem := userns.problem():
         raise Failure(problem)
     named = [argument for argument in extra if (repository_root() / argument.partition("::")[0]).exists()]
-    ignored = [f"--ignore=tests/integration/{name}" for name in TSAN_IGNORED if preset == "tsan" and not named]
-    return _run([sys.executable, "-m", "pytest", *([] if named else ["tests/integration"]), *ignored, *extra], preset)
+    # Tests wait more than they compute: a file each to a few workers, every worker with a stack of its own.
+    workers = [] if extra else ["-n", str((os.cpu_count() or 1) + 1), "--dist", "loadfile"]
+    return _run([sys.executable, "-m", "pytest", *workers, *([] if named else ["tests/integration"]), *extra], preset)
 
 
 def load(preset: str, _extra: Sequence[str]) -> bool:
