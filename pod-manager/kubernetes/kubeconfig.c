@@ -118,6 +118,9 @@ int kubeconfig_load(const char *path, struct kubeconfig **ret_config, struct rw_
     if (outcome != CYAML_OK) {
         return rw_fail(err, CONFIG, "kubeconfig %s: %s", path, cyaml_strerror(outcome));
     }
+    if (!loaded) {
+        return rw_fail(err, CONFIG, "kubeconfig %s is empty", path);
+    }
     *ret_config = loaded;
     return 0;
 }
