@@ -55,7 +55,8 @@ struct api {
     struct outbox *outbox;
     struct waiters *waiters;
 
-    atomic_size_t n_requests; /* that the loop has to answer */
+    atomic_size_t n_requests;    /* that the loop has to answer */
+    atomic_size_t answers_bytes; /* of tasks, rendered and not yet taken by their clients */
     uv_timer_t drain_timer;
     int64_t drain_expire_ms; /* waiting clients are answered with what there is */
     int64_t drain_end_ms;    /* nothing is waited for any more */
@@ -64,12 +65,12 @@ struct api {
 
 /* Requests that the loop answers are handed to it and answered with these, so that draining knows how many are left. */
 void api_request_post(struct api *api, struct rw_mail *mail);
-void api_reply(struct api *api, struct rw_http_request *request, int status, const char *content_type, struct rw_bytes body);
+void api_reply_content(struct api *api, struct rw_http_request *request, int status, struct rw_http_content *content); /* JSON */
 void api_reply_json(struct api *api, struct rw_http_request *request, int status, cJSON *json);
 void api_reply_error(struct api *api, struct rw_http_request *request, const struct rw_error *err);
 
-/* What a database error means to a client: an answer that did not come in time is 503, as is a connection that broke. */
-void api_reply_database_error(struct api *api, struct rw_http_request *request, const struct rw_error *err);
+/* What a client is told of a database error, which is logged: an answer that did not come in time is 503, as is a connection that broke. */
+void api_database_error(const struct rw_error *err, struct rw_error *ret_told);
 
 void api_metrics_init(struct api *api);
 

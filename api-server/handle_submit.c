@@ -79,7 +79,9 @@ static void on_inserted(void *arg, const PGresult *result, const struct rw_error
         return;
     }
     if (err) {
-        api_reply_database_error(submit->api, submit->request, err);
+        struct rw_error told = {0};
+        api_database_error(err, &told);
+        api_reply_error(submit->api, submit->request, &told);
     } else {
         count_submitted(submit->api, submit->submission.language);
         answer(submit);

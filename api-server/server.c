@@ -34,9 +34,9 @@ void api_request_post(struct api *api, struct rw_mail *mail)
     rw_mailbox_post(api->mailbox, mail);
 }
 
-void api_reply(struct api *api, struct rw_http_request *request, int status, const char *content_type, struct rw_bytes body)
+void api_reply_content(struct api *api, struct rw_http_request *request, int status, struct rw_http_content *content)
 {
-    rw_http_reply(request, status, content_type, body);
+    rw_http_reply_content(request, status, "application/json", content);
     (void)atomic_fetch_sub(&api->n_requests, 1);
 }
 
@@ -52,16 +52,15 @@ void api_reply_error(struct api *api, struct rw_http_request *request, const str
     (void)atomic_fetch_sub(&api->n_requests, 1);
 }
 
-void api_reply_database_error(struct api *api, struct rw_http_request *request, const struct rw_error *err)
+void api_database_error(const struct rw_error *err, struct rw_error *ret_told)
 {
-    char trace_id[RW_TRACE_ID_BYTES];
-    struct rw_error told = {0};
-
-    rw_trace_id(rw_http_trace(request), trace_id);
-    rw_log_error(RW_LOG_WARNING, "the database did not serve a request", err, RW_LOG_STR("trace_id", trace_id));
+    if (err->code == RW_ERR_CANCELLED) {
+        *ret_told = *err;
+        return;
+    }
+    rw_log_error(RW_LOG_WARNING, "the database did not serve a request", err);
     enum rw_err code = rw_err_is_retryable(err->code) ? RW_ERR_UNAVAILABLE : RW_ERR_INTERNAL;
-    (void)rw_error_set(&told, code, 0, __func__, "the database is not available");
-    api_reply_error(api, request, &told);
+    (void)rw_error_set(ret_told, code, 0, __func__, "the database is not available");
 }
 
 /* ---- start ---- */

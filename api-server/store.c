@@ -67,6 +67,16 @@ static int32_t int4_or(const PGresult *result, int column, int32_t otherwise)
     return rw_pg_is_null(result, 0, column) ? otherwise : rw_pg_int4(result, 0, column);
 }
 
+size_t store_row_bytes(const PGresult *result)
+{
+    static const enum column outputs[] = {COLUMN_STDOUT, COLUMN_STDERR, COLUMN_COMPILE_OUTPUT};
+    size_t bytes = 0;
+    for (size_t i = 0; i < RW_ARRAY_SIZE(outputs); i++) {
+        bytes += (size_t)PQgetlength(result, 0, (int)outputs[i]);
+    }
+    return bytes;
+}
+
 void store_read_row(const PGresult *result, struct task_row *ret_row)
 {
     struct task_row row = {

@@ -49,6 +49,8 @@ struct task_row {
     int64_t finished_us;
 };
 
+/* How large the outputs of row 0 of a STORE_READ are, all together. */
+size_t store_row_bytes(const PGresult *result);
 /* Row 0 of a STORE_READ. */
 void store_read_row(const PGresult *result, struct task_row *ret_row);
 

@@ -9,7 +9,7 @@
 #include <uthash.h>
 #include <utlist.h>
 
-#include "store.h"
+#include "render.h"
 #include "task_json.h"
 
 enum { READ_TIMEOUT_MS = 5000, RETRY_MS = 250 };
@@ -42,6 +42,9 @@ struct waiters {
     struct waited_task *tasks; /* hash */
     atomic_size_t n_clients;
     uv_timer_t retry_timer;
+    size_t n_rendering; /* tasks that a worker thread is busy with */
+    bool is_closing;
+    bool is_closed; /* its handle is; freed when nothing is being rendered either */
 };
 
 static void on_read(void *arg, const PGresult *result, const struct rw_error *err);
@@ -81,9 +84,16 @@ static void free_if_unwanted(struct waited_task *task)
     }
 }
 
+static void free_if_over(struct waiters *waiters)
+{
+    if (waiters->is_closed && waiters->n_rendering == 0) {
+        free(waiters);
+    }
+}
+
 /* ---- answers ---- */
 
-static void answer_final(struct waited_task *task, struct rw_bytes text)
+static void answer_final(struct waited_task *task, struct rw_http_content *content)
 {
     struct api *api = task->waiters->api;
     struct client *client = NULL;
@@ -91,41 +101,35 @@ static void answer_final(struct waited_task *task, struct rw_bytes text)
     DL_FOREACH_SAFE(task->clients, client, next)
     {
         count_wait(client, WAIT_FINAL);
-        api_reply(api, client->request, 200, "application/json", text);
+        api_reply_content(api, client->request, 200, content);
         drop_client(client);
     }
 }
 
-static void answer_not_final(struct client *client, const struct task_row *row, struct rw_bytes text)
+static void answer_not_final(struct client *client, enum rw_task_state state, struct rw_http_content *content)
 {
     struct api *api = client->task->waiters->api;
     count_wait(client, WAIT_EXPIRED);
     if (client->kind == CLIENT_SUBMIT) {
-        api_reply_json(api, client->request, 202, task_accepted_json(&client->task->id, row->state));
+        api_reply_json(api, client->request, 202, task_accepted_json(&client->task->id, state));
     } else {
-        api_reply(api, client->request, client->is_wait_given ? 202 : 200, "application/json", text);
+        api_reply_content(api, client->request, client->is_wait_given ? 202 : 200, content);
     }
     drop_client(client);
 }
 
-static void answer_row(struct waited_task *task, const PGresult *result)
+static void answer_rendered(struct waited_task *task, enum rw_task_state state, struct rw_http_content *content)
 {
-    struct task_row row = {0};
     struct client *client = NULL;
     struct client *next = NULL;
-    size_t len = 0;
-
-    store_read_row(result, &row);
-    RW_AUTO(cJSON_Delete) cJSON *json = task_json(&task->id, &row);
-    RW_AUTO_FREE char *text = rw_json_print(json, &len);
-    if (rw_task_state_is_final(row.state)) {
-        answer_final(task, rw_bytes_of(text, len));
+    if (rw_task_state_is_final(state)) {
+        answer_final(task, content);
         return;
     }
     DL_FOREACH_SAFE(task->clients, client, next)
     {
         if (!client->is_waiting && client->read_min <= task->n_reads) {
-            answer_not_final(client, &row, rw_bytes_of(text, len));
+            answer_not_final(client, state, content);
         }
     }
 }
@@ -160,7 +164,7 @@ static void answer_failure(struct waited_task *task, const struct rw_error *err)
         if (client->kind == CLIENT_SUBMIT) {
             api_reply_json(api, client->request, 202, task_accepted_json(&task->id, RW_TASK_QUEUED));
         } else {
-            api_reply_database_error(api, client->request, err);
+            api_reply_error(api, client->request, err);
         }
         drop_client(client);
     }
@@ -196,25 +200,51 @@ static void on_retry_timer(uv_timer_t *timer)
     }
 }
 
-static void on_read(void *arg, const PGresult *result, const struct rw_error *err)
+/* After the answers to one read: what is left to do for those who are still there. */
+static void end_read(struct waited_task *task)
 {
-    struct waited_task *task = arg;
     task->is_reading = false;
-    if (err) {
-        answer_failure(task, err);
-    } else if (rw_pg_rows(result) == 0) {
-        answer_unknown(task);
-    } else {
-        answer_row(task, result);
-    }
     if (task->clients && task->has_to_read) {
         read_task(task);
         return;
     }
-    if (task->has_failed && !uv_is_active((const uv_handle_t *)&task->waiters->retry_timer)) {
+    if (task->has_failed && !task->waiters->is_closing && !uv_is_active((const uv_handle_t *)&task->waiters->retry_timer)) {
         (void)uv_timer_start(&task->waiters->retry_timer, on_retry_timer, RETRY_MS, 0);
     }
     free_if_unwanted(task);
+}
+
+static void on_rendered(void *arg, enum rw_task_state state, struct rw_http_content *content)
+{
+    struct waited_task *task = arg;
+    struct waiters *waiters = task->waiters;
+    if (content) {
+        answer_rendered(task, state, content);
+    } else {
+        struct rw_error err = {0};
+        (void)rw_error_set(&err, RW_ERR_OVERLOADED, 0, __func__, "too many large results are on their way to slow clients");
+        answer_failure(task, &err);
+    }
+    end_read(task);
+    waiters->n_rendering--;
+    free_if_over(waiters);
+}
+
+static void on_read(void *arg, const PGresult *result, const struct rw_error *err)
+{
+    struct waited_task *task = arg;
+    if (err) {
+        struct rw_error told = {0};
+        api_database_error(err, &told);
+        answer_failure(task, &told);
+    } else if (rw_pg_rows(result) == 0) {
+        answer_unknown(task);
+    } else {
+        task->waiters->n_rendering++;
+        render_task(task->waiters->api, &task->id, result, on_rendered, task);
+        return;
+    }
+    end_read(task);
 }
 
 static void expire(struct client *client)
@@ -319,7 +349,9 @@ void waiters_expire_all(struct waiters *waiters)
 
 static void on_retry_closed(uv_handle_t *handle)
 {
-    free(handle->data);
+    struct waiters *waiters = handle->data;
+    waiters->is_closed = true;
+    free_if_over(waiters);
 }
 
 int waiters_open(struct api *api, struct waiters **ret_waiters, struct rw_error *err)
@@ -345,6 +377,7 @@ void waiters_close(struct waiters *waiters)
     if (!waiters) {
         return;
     }
+    waiters->is_closing = true;
     (void)rw_error_set(&err, RW_ERR_CANCELLED, 0, __func__, "the server is being stopped");
     HASH_ITER(hh, waiters->tasks, task, next)
     {

@@ -9,7 +9,7 @@
 
 #include "local.h"
 
-enum { PROBE_TIMEOUT_MS = 10000, PROBE_PERIOD_MS = 30000, UID_BASE_DEFAULT = 1879048192 };
+enum { PROBE_PERIOD_MS = 30000, UID_BASE_DEFAULT = 1879048192 };
 /* Overlap of pods on their way in and out, and of an earlier instance's. */
 enum { SLOTS_PER_POD = 2, SLOTS_SPARE = 64 };
 
@@ -63,9 +63,8 @@ static void on_probed(void *arg, int exit_status, const char *text)
 
 static void probe(struct local *local)
 {
-    static const char *const arguments[] = {"--probe", NULL};
     local->is_probing = true;
-    local_helper_run(local, arguments, PROBE_TIMEOUT_MS, on_probed, local);
+    local_helper_probe(local, on_probed, local);
 }
 
 static void free_local(struct local *local)
@@ -115,7 +114,7 @@ static void local_list(struct backend *backend, void (*each)(void *arg, const st
 {
     struct local *local = (struct local *)backend;
     for (const struct local_pod *pod = local->pods; pod; pod = pod->hh.next) {
-        struct backend_listed listed = {.pod = pod->name, .process = uv_process_get_pid(&pod->process)};
+        struct backend_listed listed = {.pod = pod->name, .process = pod->pid};
         if (!pod->is_silent) {
             each(arg, &listed);
         }

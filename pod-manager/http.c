@@ -1,6 +1,6 @@
 /* The lease API's routes. A handler runs on a thread of the HTTP server: it checks the request and posts a mail; what touches the manager
- * runs on the loop and answers from there. A suspended request does not notice that its client left: its lease is granted all the same
- * and ends at its deadline. */
+ * runs on the loop and answers from there. A client that left while it waited is noticed when its lease is granted: the lease ends at
+ * once. One that leaves later holds it until the deadline. */
 #include "http.h"
 
 #include <sodium.h>
@@ -75,9 +75,17 @@ static const struct rw_json_field lease_fields[] = {
     {"attempt", RW_JSON_INT, false, 0, ATTEMPT_MAX, offsetof(struct lease_body, attempt), SIZE_MAX},
 };
 
+static void run_end(struct rw_mail *mail);
+
 static void on_granted(struct manager_request *wish, const struct manager_grant *grant)
 {
     struct call *call = call_of_wish(wish);
+    if (rw_http_client_left(call->http)) { /* else its pod would wait for nobody until the lease's deadline */
+        call->lease_id = *grant->lease_id;
+        call->outcome = MANAGER_UNUSED;
+        post(call, call->api, call->http, run_end);
+        return;
+    }
     char id[RW_UUID_TEXT_BYTES];
     char secret[sodium_base64_ENCODED_LEN(RW_POD_SECRET_BYTES, sodium_base64_VARIANT_ORIGINAL)];
     (void)sodium_bin2base64(secret, sizeof(secret), grant->secret, RW_POD_SECRET_BYTES, sodium_base64_VARIANT_ORIGINAL);

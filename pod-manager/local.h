@@ -2,6 +2,7 @@
  *
  *   backend_local.c   the table of functions, whether pods can be made at all
  *   local_pod.c       one pod: socket, secret, process, readiness, end
+ *   local_spawn.c     its process
  *   local_run_dir.c   the folder with sockets and records; what an earlier instance has left in it
  *   local_helper.c    short-lived runs of the runner program: --probe, --sweep-cgroup
  *
@@ -34,7 +35,9 @@ struct local_pod {
     char cgroup[LOCAL_CGROUP_BYTES]; /* "": none */
     uint8_t secret[RW_POD_SECRET_BYTES];
     int slot; /* of user ids; -1: none */
-    uv_process_t process;
+    pid_t pid;
+    int pidfd;
+    uv_poll_t end;      /* of the process: pidfd becomes readable */
     uv_pipe_t control;  /* our end; closing it tells the runner to end when it has no job */
     unsigned n_handles; /* to be closed before the memory goes */
     bool is_control_closing;
@@ -49,6 +52,8 @@ struct local_pod {
 
 struct local_orphan { /* a runner of an earlier instance */
     struct local_orphan *prev, *next;
+    struct local *local;
+    bool is_sweeping; /* its process is gone, its control group goes */
     char name[BACKEND_NAME_BYTES];
     char cgroup[LOCAL_CGROUP_BYTES];
     pid_t pid;
@@ -83,6 +88,13 @@ void local_pod_end(struct local_pod *pod, enum backend_manner manner);
 void local_pod_abandon(struct local_pod *pod); /* at close: kill it, forget it, say nothing */
 void local_pod_tick(struct local_pod *pod, int64_t now_ms);
 
+/* local_spawn.c. argv[0]: an absolute path. fds: what the child gets as LOCAL_FD_FIRST and on; besides them it has standard error and a
+ * PATH, nothing else. *ret_pidfd owned by the caller. */
+enum { LOCAL_FD_FIRST = 3 };
+int local_spawn(const char *const *argv, const int *fds, size_t n_fds, pid_t *ret_pid, int *ret_pidfd, struct rw_error *err);
+void local_kill(int pidfd);
+bool local_reap(int pidfd, int *ret_exit_status, int *ret_signal); /* false: it still runs */
+
 /* local_run_dir.c */
 int local_run_dir_open(struct local *local, struct rw_error *err);
 void local_run_dir_sweep(struct local *local); /* what an earlier instance has left */
@@ -95,7 +107,8 @@ void local_slot_give(struct local *local, int slot);
 
 /* local_helper.c: exit_status is -1 when the helper could not be run or had to be killed; text is what it wrote to stderr, cut. */
 typedef void (*local_helped)(void *arg, int exit_status, const char *text);
-void local_helper_run(struct local *local, const char *const *arguments, uint32_t timeout_ms, local_helped done, void *arg);
+void local_helper_probe(struct local *local, local_helped done, void *arg);
+void local_helper_sweep(struct local *local, const char *cgroup, local_helped done, void *arg); /* done may be NULL */
 void local_helper_tick(struct local *local, int64_t now_ms);
 void local_helper_close_all(struct local *local);
 

@@ -1,13 +1,15 @@
 /* Short-lived runs of the runner program, with a deadline, and what they write to standard error. The call back comes from the loop. */
+#include <stdio.h>
 #include <string.h>
 #include <utlist.h>
 
 #include <rw/auto.h>
 #include <rw/clock.h>
+#include <rw/log.h>
 
 #include "local.h"
 
-enum { TEXT_BYTES = 512, ARGUMENTS_MAX = 4 };
+enum { TEXT_BYTES = 512, ARGUMENTS_MAX = 4, PROBE_TIMEOUT_MS = 10000, SWEEP_TIMEOUT_MS = 10000 };
 
 struct local_helper {
     struct local_helper *prev, *next;
@@ -19,6 +21,7 @@ struct local_helper {
     bool has_all; /* end of file on errors */
     int exit_status;
     int64_t kill_at_ms;
+    char cgroup[LOCAL_CGROUP_BYTES]; /* of a sweep */
     char text[TEXT_BYTES];
     size_t text_len;
     local_helped done; /* NULL: nobody wants to know any more */
@@ -43,8 +46,12 @@ static void finish(struct local_helper *helper)
     DL_DELETE(helper->local->helpers, helper);
     uv_close((uv_handle_t *)&helper->process, on_closed);
     uv_close((uv_handle_t *)&helper->errors, on_closed);
+    helper->text[strcspn(helper->text, "\r\n")] = '\0';
+    if (helper->cgroup[0] && helper->exit_status != 0 && !helper->local->is_closing) {
+        rw_log(RW_LOG_WARNING, "a control group could not be swept", RW_LOG_STR("cgroup", helper->cgroup),
+               RW_LOG_STR("detail", helper->text));
+    }
     if (helper->done) {
-        helper->text[strcspn(helper->text, "\r\n")] = '\0';
         helper->done(helper->arg, helper->exit_status, helper->text);
     }
 }
@@ -110,7 +117,8 @@ static int start(struct local_helper *helper, const char *const *arguments)
     return failed;
 }
 
-void local_helper_run(struct local *local, const char *const *arguments, uint32_t timeout_ms, local_helped done, void *arg)
+static struct local_helper *run(struct local *local, const char *const *arguments, uint32_t timeout_ms, local_helped done,
+                                void *arg)
 {
     struct local_helper *helper = rw_xcalloc(1, sizeof(*helper));
     *helper = (struct local_helper){
@@ -129,6 +137,20 @@ void local_helper_run(struct local *local, const char *const *arguments, uint32_
     }
     local->n_open++;
     DL_APPEND(local->helpers, helper);
+    return helper;
+}
+
+void local_helper_probe(struct local *local, local_helped done, void *arg)
+{
+    const char *const arguments[] = {"--probe", NULL};
+    (void)run(local, arguments, PROBE_TIMEOUT_MS, done, arg);
+}
+
+void local_helper_sweep(struct local *local, const char *cgroup, local_helped done, void *arg)
+{
+    const char *const arguments[] = {"--sweep-cgroup", cgroup, NULL};
+    struct local_helper *helper = run(local, arguments, SWEEP_TIMEOUT_MS, done, arg);
+    (void)snprintf(helper->cgroup, sizeof(helper->cgroup), "%s", cgroup);
 }
 
 void local_helper_tick(struct local *local, int64_t now_ms)
@@ -155,7 +177,7 @@ void local_helper_close_all(struct local *local)
         if (!helper->has_exited) {
             (void)uv_process_kill(&helper->process, SIGKILL);
         }
-        helper->done = NULL;
+        helper->done = NULL; /* whoever waits is being closed as well */
         helper->has_all = true;
         helper->has_exited = true;
         finish(helper);

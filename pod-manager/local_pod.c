@@ -4,7 +4,6 @@
  * have to open, no secret in arguments or environment. It reports 'R' on the control pair once it can take a job. It leads a session of
  * its own, so that a Ctrl-C in a terminal drains the pod-manager and does not kill jobs. */
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -13,14 +12,13 @@
 
 #include <rw/auto.h>
 #include <rw/clock.h>
-#include <rw/log.h>
 #include <rw/random.h>
 
 #include "local.h"
 
 #define SOCKET_PATH_BYTES sizeof(((struct sockaddr_un *)NULL)->sun_path)
 
-enum { LISTEN_FD = 3, SECRET_FD = 4, CONTROL_FD = 5, BACKLOG = 16, SWEEP_TIMEOUT_MS = 10000, ARGV_MAX = 16 };
+enum { BACKLOG = 16, ARGV_MAX = 16 };
 
 /* Owner only from the first moment on: the mode is set on the descriptor before bind makes the file. */
 static int listen_on(const char *path, struct rw_error *err)
@@ -91,7 +89,8 @@ static void remove_traces(struct local_pod *pod)
 static void close_handles(struct local_pod *pod)
 {
     close_control(pod);
-    uv_close((uv_handle_t *)&pod->process, on_closed);
+    uv_close((uv_handle_t *)&pod->end, on_closed); /* libuv stops looking at the descriptor at once */
+    (void)close(pod->pidfd);
 }
 
 static void be_gone(struct local_pod *pod)
@@ -106,17 +105,22 @@ static void be_gone(struct local_pod *pod)
 
 static void on_swept(void *arg, int exit_status, const char *text)
 {
-    struct local_pod *pod = arg;
-    if (exit_status != 0) {
-        rw_log(RW_LOG_WARNING, "a control group could not be swept", RW_LOG_STR("cgroup", pod->cgroup), RW_LOG_STR("detail", text));
-    }
-    be_gone(pod);
+    (void)exit_status; /* a sweep that failed was told; the pod is gone all the same */
+    (void)text;
+    be_gone(arg);
 }
 
-static void on_exit_of_runner(uv_process_t *process, int64_t exit_status, int signal)
+static void on_end(uv_poll_t *poll, int poll_status, int events)
 {
-    struct local_pod *pod = process->data;
-    bool is_clean = exit_status == 0 && signal == 0;
+    struct local_pod *pod = poll->data;
+    int exit_status = 0;
+    int signal = 0;
+    (void)poll_status;
+    (void)events;
+    if (!local_reap(pod->pidfd, &exit_status, &signal)) {
+        return;
+    }
+    (void)uv_poll_stop(poll);
     pod->has_exited = true;
     pod->kill_at_ms = 0;
     pod->reason = signal ? BACKEND_SIGNALLED : (exit_status ? BACKEND_EXITED : BACKEND_FINISHED);
@@ -126,14 +130,14 @@ static void on_exit_of_runner(uv_process_t *process, int64_t exit_status, int si
     if (signal) {
         (void)snprintf(pod->detail, sizeof(pod->detail), "runner killed by signal %d", signal);
     } else {
-        (void)snprintf(pod->detail, sizeof(pod->detail), "runner exited with status %d", (int)exit_status);
+        (void)snprintf(pod->detail, sizeof(pod->detail), "runner exited with status %d", exit_status);
     }
+    bool is_clean = exit_status == 0 && signal == 0;
     if (is_clean || !pod->cgroup[0]) {
         be_gone(pod);
-        return;
+    } else {
+        local_helper_sweep(pod->local, pod->cgroup, on_swept, pod);
     }
-    const char *const arguments[] = {"--sweep-cgroup", pod->cgroup, NULL};
-    local_helper_run(pod->local, arguments, SWEEP_TIMEOUT_MS, on_swept, pod);
 }
 
 static void give_room(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
@@ -159,7 +163,9 @@ static void on_control(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
     pod->local->events.ready(pod->local->events.arg, pod->name, &info);
 }
 
-static int spawn(struct local_pod *pod, int listen_fd, int secret_fd, struct rw_error *err)
+enum { FD_LISTEN, FD_SECRET, FD_CONTROL, N_FDS }; /* descriptors in the runner, from LOCAL_FD_FIRST on */
+
+static int spawn(struct local_pod *pod, const int fds[static N_FDS], struct rw_error *err)
 {
     const struct local_config *config = pod->local->config;
     char uid_base[16];
@@ -175,53 +181,63 @@ static int spawn(struct local_pod *pod, int listen_fd, int secret_fd, struct rw_
         argv[n++] = "--cgroup";
         argv[n++] = pod->cgroup;
     }
-    char path[] = "PATH=/usr/bin:/bin";
-    char *env[] = {path, NULL};
-    uv_stdio_container_t stdio[] = {
-        {.flags = UV_IGNORE},
-        {.flags = UV_IGNORE},
-        {.flags = UV_INHERIT_FD, .data.fd = STDERR_FILENO},
-        [LISTEN_FD] = {.flags = UV_INHERIT_FD, .data.fd = listen_fd},
-        [SECRET_FD] = {.flags = UV_INHERIT_FD, .data.fd = secret_fd},
-        [CONTROL_FD] = {.flags = UV_CREATE_PIPE | UV_READABLE_PIPE | UV_WRITABLE_PIPE, .data.stream = (uv_stream_t *)&pod->control},
-    };
-    uv_process_options_t options = {
-        .exit_cb = on_exit_of_runner,
-        .file = config->runner,
-        .args = (char **)(uintptr_t)argv, /* execve's signature; it does not write to them */
-        .env = env,
-        .flags = UV_PROCESS_DETACHED,
-        .stdio_count = (int)RW_ARRAY_SIZE(stdio),
-        .stdio = stdio,
-    };
-    int failed = uv_spawn(pod->local->loop, &pod->process, &options);
-    return failed ? rw_fail_sys(err, UNAVAILABLE, -failed, "run %s", config->runner) : 0;
+    return local_spawn(argv, fds, N_FDS, &pod->pid, &pod->pidfd, err);
 }
 
-/* -1 with nothing left when it did not start. */
-static int start(struct local_pod *pod, struct rw_error *err)
+/* Our ends of what the runner was given, on the loop. */
+static int watch(struct local_pod *pod, int *control_fd, struct rw_error *err)
+{
+    uv_loop_t *loop = pod->local->loop;
+    pod->n_handles = 2;
+    pod->control.data = pod;
+    pod->end.data = pod;
+    (void)uv_pipe_init(loop, &pod->control, 0);
+    int failed = uv_poll_init(loop, &pod->end, pod->pidfd);
+    failed = failed ? failed : uv_poll_start(&pod->end, UV_READABLE, on_end);
+    failed = failed ? failed : uv_pipe_open(&pod->control, *control_fd);
+    if (!failed) {
+        (void)rw_take_fd(control_fd);
+        failed = uv_read_start((uv_stream_t *)&pod->control, give_room, on_control);
+    }
+    return failed ? rw_fail_sys(err, IO, -failed, "watch a runner") : 0;
+}
+
+static int start_process(struct local_pod *pod, int *ret_control_fd, struct rw_error *err)
 {
     char path[SOCKET_PATH_BYTES];
+    int pair[2];
     socket_path(pod, path);
     RW_AUTO_FD int listen_fd = listen_on(path, err);
     RW_AUTO_FD int secret_fd = listen_fd >= 0 ? secret_pipe(pod->secret, err) : -1;
     if (secret_fd < 0) {
+        return -1;
+    }
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair)) {
+        return rw_fail_sys(err, IO, errno, "make a socket pair");
+    }
+    RW_AUTO_FD int ours = pair[0];
+    RW_AUTO_FD int theirs = pair[1];
+    const int fds[N_FDS] = {[FD_LISTEN] = listen_fd, [FD_SECRET] = secret_fd, [FD_CONTROL] = theirs};
+    if (spawn(pod, fds, err)) {
+        return -1;
+    }
+    *ret_control_fd = rw_take_fd(&ours);
+    return 0;
+}
+
+/* -1 with nothing left, or with a silent process that is waited for. */
+static int start(struct local_pod *pod, struct rw_error *err)
+{
+    RW_AUTO_FD int control_fd = -1;
+    if (start_process(pod, &control_fd, err)) {
         remove_traces(pod);
         forget(pod);
         return -1;
     }
-    pod->n_handles = 2;
-    (void)uv_pipe_init(pod->local->loop, &pod->control, 0);
-    if (spawn(pod, listen_fd, secret_fd, err)) {
-        remove_traces(pod);
-        close_handles(pod);
-        return -1;
-    }
-    int failed = uv_read_start((uv_stream_t *)&pod->control, give_room, on_control);
-    if (failed || local_record_write(pod->local, pod, err)) {
-        pod->is_silent = true; /* no event comes for a pod that was refused; its process is waited for all the same */
+    if (watch(pod, &control_fd, err) || local_record_write(pod->local, pod, err)) {
+        pod->is_silent = true;
         local_pod_end(pod, BACKEND_AT_ONCE);
-        return failed ? rw_fail_sys(err, IO, -failed, "listen to a runner") : -1;
+        return -1;
     }
     return 0;
 }
@@ -248,8 +264,7 @@ int local_pod_start(struct local *local, const char *name, struct rw_error *err)
     struct local_pod *pod = rw_xcalloc(1, sizeof(*pod));
     pod->local = local;
     pod->slot = slot;
-    pod->process.data = pod;
-    pod->control.data = pod;
+    pod->pidfd = -1;
     name_pod(pod, name);
     HASH_ADD_STR(local->pods, name, pod);
     local->n_open++;
@@ -261,7 +276,7 @@ void local_pod_end(struct local_pod *pod, enum backend_manner manner)
     pod->is_doomed = true;
     close_control(pod);
     if (manner == BACKEND_AT_ONCE) {
-        (void)uv_process_kill(&pod->process, SIGKILL); /* its sandbox dies with it */
+        local_kill(pod->pidfd); /* its sandbox dies with it */
         pod->kill_at_ms = 0;
     } else if (!pod->kill_at_ms) {
         pod->kill_at_ms = rw_monotonic_ms() + LOCAL_GRACE_MS;
@@ -279,7 +294,7 @@ void local_pod_abandon(struct local_pod *pod)
 {
     pod->is_silent = true;
     if (!pod->has_exited) {
-        (void)uv_process_kill(&pod->process, SIGKILL);
+        local_kill(pod->pidfd);
     }
     remove_traces(pod);
     close_handles(pod);

@@ -15,14 +15,12 @@
 
 #include <rw/auto.h>
 #include <rw/clock.h>
-#include <rw/log.h>
 
 #include "local.h"
 
 enum {
     ORPHAN_LIFE_MS = 3600 * 1000, /* as long as a lease may last */
     ORPHANS_PERIOD_MS = 500,
-    SWEEP_TIMEOUT_MS = 10000,
     RECORD_BYTES = 512,
 };
 
@@ -123,8 +121,7 @@ int local_record_write(struct local *local, const struct local_pod *pod, struct 
     char name[BACKEND_NAME_BYTES + 8];
     char text[RECORD_BYTES];
     record_name(pod->name, name);
-    pid_t pid = uv_process_get_pid(&pod->process);
-    int len = snprintf(text, sizeof(text), "%d %llu %d %s\n", (int)pid, (unsigned long long)start_time_of(pid), pod->slot,
+    int len = snprintf(text, sizeof(text), "%d %llu %d %s\n", (int)pod->pid, (unsigned long long)start_time_of(pod->pid), pod->slot,
                        pod->cgroup[0] ? pod->cgroup : "-");
     RW_AUTO_FD int fd = openat(local->run_dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0 || write(fd, text, (size_t)len) != len) {
@@ -160,22 +157,31 @@ void local_slot_give(struct local *local, int slot)
     }
 }
 
-static void on_swept(void *arg, int exit_status, const char *text)
+static void forget(struct local_orphan *orphan)
 {
-    RW_AUTO_FREE char *cgroup = arg;
-    if (exit_status != 0) {
-        rw_log(RW_LOG_WARNING, "a control group could not be swept", RW_LOG_STR("cgroup", cgroup), RW_LOG_STR("detail", text));
-    }
-}
-
-static void forget(struct local *local, const struct local_orphan *orphan)
-{
-    if (orphan->cgroup[0]) {
-        const char *const arguments[] = {"--sweep-cgroup", orphan->cgroup, NULL};
-        local_helper_run(local, arguments, SWEEP_TIMEOUT_MS, on_swept, rw_xstrdup(orphan->cgroup));
-    }
+    struct local *local = orphan->local;
+    DL_DELETE(local->orphans, orphan);
     local_record_remove(local, orphan->name);
     local_slot_give(local, orphan->slot);
+    free(orphan);
+}
+
+static void on_swept(void *arg, int exit_status, const char *text)
+{
+    (void)exit_status; /* a sweep that failed was told; trying again would not help */
+    (void)text;
+    forget(arg);
+}
+
+/* Its process is gone. The record goes last: if we are killed in between, the next instance sweeps again. */
+static void sweep_orphan(struct local_orphan *orphan)
+{
+    if (orphan->cgroup[0]) {
+        orphan->is_sweeping = true;
+        local_helper_sweep(orphan->local, orphan->cgroup, on_swept, orphan);
+    } else {
+        forget(orphan);
+    }
 }
 
 /* The record of a pod; false when it is none of ours, or damaged. */
@@ -199,6 +205,11 @@ static bool read_record(struct local *local, const char *file_name, struct local
     return true;
 }
 
+static bool is_running(const struct local_orphan *orphan)
+{
+    return orphan->start_time > 0 && start_time_of(orphan->pid) == orphan->start_time;
+}
+
 static void sweep_record(struct local *local, const char *file_name)
 {
     struct local_orphan found;
@@ -206,16 +217,16 @@ static void sweep_record(struct local *local, const char *file_name)
         (void)unlinkat(local->run_dir_fd, file_name, 0);
         return;
     }
-    if (found.pid <= 1 || start_time_of(found.pid) != found.start_time) {
-        forget(local, &found);
-        return;
-    }
-    found.kill_at_ms = rw_monotonic_ms() + ORPHAN_LIFE_MS;
-    if (found.slot >= 0) {
-        local->slots[found.slot] = true;
-    }
     struct local_orphan *orphan = rw_xmemdup(&found, sizeof(found));
+    orphan->local = local;
+    orphan->kill_at_ms = rw_monotonic_ms() + ORPHAN_LIFE_MS;
+    if (orphan->slot >= 0) {
+        local->slots[orphan->slot] = true;
+    }
     DL_APPEND(local->orphans, orphan);
+    if (!is_running(orphan)) {
+        sweep_orphan(orphan);
+    }
 }
 
 static bool ends_with(const char *name, const char *suffix)
@@ -250,13 +261,11 @@ void local_run_dir_tick(struct local *local, int64_t now_ms)
     struct local_orphan *next = NULL;
     DL_FOREACH_SAFE(local->orphans, orphan, next)
     {
-        bool is_alive = start_time_of(orphan->pid) == orphan->start_time;
-        if (is_alive && now_ms >= orphan->kill_at_ms) {
+        bool is_alive = orphan->is_sweeping || is_running(orphan);
+        if (!is_alive) {
+            sweep_orphan(orphan);
+        } else if (!orphan->is_sweeping && now_ms >= orphan->kill_at_ms) {
             (void)kill(orphan->pid, SIGKILL);
-        } else if (!is_alive) {
-            DL_DELETE(local->orphans, orphan);
-            forget(local, orphan);
-            free(orphan);
         }
     }
 }

@@ -9,7 +9,7 @@
 
 #include "amqp_outstanding.h"
 
-enum { WAIT_MS = 1000, FIRST_CHANNEL = AMQP_SETUP_CHANNEL + 1 };
+enum { WAIT_MS = 1000, READ_BATCH = 200, FIRST_CHANNEL = AMQP_SETUP_CHANNEL + 1 };
 
 struct settle {
     size_t subscription;
@@ -133,11 +133,15 @@ static void deliver(struct rw_amqp_consumer *consumer, struct channel *channel)
     consumer->callbacks.delivered(consumer->callbacks.arg, &delivery);
 }
 
-static void read_deliveries(struct rw_amqp_consumer *consumer)
+/* A batch, so that settlements and a cancel are never far behind; true when there may be more to read. */
+static bool read_deliveries(struct rw_amqp_consumer *consumer)
 {
     struct amqp_worker *worker = &consumer->worker;
     amqp_frame_t frame;
-    while (amqp_worker_next_frame(worker, &frame) > 0) {
+    for (int n = 0; n < READ_BATCH; n++) {
+        if (amqp_worker_next_frame(worker, &frame) <= 0) {
+            return false;
+        }
         if (frame.frame_type == AMQP_FRAME_METHOD && frame.payload.method.id == AMQP_BASIC_CANCEL_METHOD) {
             amqp_worker_break(worker, "reading from the broker", "a subscription was cancelled: its queue is gone or moved");
         } else if (frame.channel >= FIRST_CHANNEL && frame.channel < FIRST_CHANNEL + consumer->n_channels) {
@@ -151,6 +155,7 @@ static void read_deliveries(struct rw_amqp_consumer *consumer)
         }
         amqp_worker_release_buffers(worker);
     }
+    return true;
 }
 
 /* ---- subscribing ---- */
@@ -258,9 +263,9 @@ static void consumer_serve(struct amqp_worker *worker)
         if (is_stopping) {
             return;
         }
-        read_deliveries(consumer);
+        bool has_more = read_deliveries(consumer);
         if (!worker->is_broken) {
-            amqp_worker_wait(worker, !has_room, WAIT_MS);
+            amqp_worker_wait(worker, !has_room, has_more ? 0 : WAIT_MS);
         }
     }
 }

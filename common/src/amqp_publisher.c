@@ -107,7 +107,10 @@ static void give_up_before(struct rw_amqp_publisher *publisher, int64_t begun_be
 {
     for (uint64_t tag = publisher->tag_first; tag < publisher->tag_next; tag++) {
         struct slot *slot = &publisher->slots[tag % WINDOW];
-        if (slot->message && slot->message->begun_us < begun_before_us) {
+        if (slot->message && slot->message->begun_us >= begun_before_us) {
+            return; /* those behind are younger */
+        }
+        if (slot->message) {
             tell(publisher, rw_take(slot->message), RW_PUBLISH_UNKNOWN);
         }
     }

@@ -23,6 +23,17 @@ char *rw_base64_encode(struct rw_bytes bytes)
     return sodium_bin2base64(text, size, bytes.len ? bytes.data : (const uint8_t *)"", bytes.len, sodium_base64_VARIANT_ORIGINAL);
 }
 
+/* libsodium 1.0.18 takes some bytes past ASCII for digits. */
+static bool is_ascii(const char *text, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        if ((unsigned char)text[i] > 0x7f) {
+            return false;
+        }
+    }
+    return true;
+}
+
 int rw_base64_decode(const char *text, size_t len, uint8_t **ret_data, size_t *ret_len, struct rw_error *err)
 {
     if (len % 4) {
@@ -31,7 +42,7 @@ int rw_base64_decode(const char *text, size_t len, uint8_t **ret_data, size_t *r
     size_t size = len / 4 * 3;
     size_t used = 0;
     RW_AUTO_FREE uint8_t *data = rw_xmalloc(size);
-    if (sodium_base642bin(data, size, text, len, NULL, &used, NULL, sodium_base64_VARIANT_ORIGINAL) != 0) {
+    if (!is_ascii(text, len) || sodium_base642bin(data, size, text, len, NULL, &used, NULL, sodium_base64_VARIANT_ORIGINAL) != 0) {
         return rw_fail(err, INVALID, "not base64");
     }
     *ret_data = rw_take(data);

@@ -72,6 +72,17 @@ static void tidy(char *message)
     }
 }
 
+/* Put ": text" behind the len bytes of a message, as much as fits. */
+static void append(char message[static RW_ERROR_MESSAGE_BYTES], size_t len, const char *text)
+{
+    size_t room = RW_ERROR_MESSAGE_BYTES - 1 - len;
+    size_t colon_len = room < 2 ? room : 2;
+    size_t text_len = strnlen(text, room - colon_len);
+    memcpy(message + len, ": ", colon_len);
+    memcpy(message + len + colon_len, text, text_len);
+    message[len + colon_len + text_len] = '\0';
+}
+
 int rw_error_set(struct rw_error *err, enum rw_err code, int sys_errno, const char *where, const char *fmt, ...)
 {
     if (!err) {
@@ -89,8 +100,7 @@ int rw_error_set(struct rw_error *err, enum rw_err code, int sys_errno, const ch
     }
     if (sys_errno && (size_t)len < sizeof(message)) {
         char text[128];
-        int rest = snprintf(message + len, sizeof(message) - (size_t)len, ": %s", strerror_r(sys_errno, text, sizeof(text)));
-        (void)rest;
+        append(message, (size_t)len, strerror_r(sys_errno, text, sizeof(text)));
     }
     tidy(message);
     err->code = code;
@@ -111,8 +121,8 @@ int rw_error_wrap(struct rw_error *err, const char *fmt, ...)
     int len = vsnprintf(message, sizeof(message), fmt, args);
     va_end(args);
     if (len >= 0 && (size_t)len < sizeof(message)) {
-        int rest = snprintf(message + len, sizeof(message) - (size_t)len, ": %s", err->message);
-        (void)rest;
+        int room = (int)sizeof(message) - len;
+        (void)snprintf(message + len, (size_t)room, ": %.*s", room, err->message);
     }
     tidy(message);
     memcpy(err->message, message, sizeof(message));

@@ -2,8 +2,10 @@
  * returned, or after the server gave the request up; the request's lock sorts these out. */
 #include "http_internal.h"
 
+#include <errno.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 
 #include <rw/encoding.h>
 
@@ -53,6 +55,17 @@ const struct rw_trace *rw_http_trace(const struct rw_http_request *request)
     return &request->trace;
 }
 
+bool rw_http_client_left(struct rw_http_request *request)
+{
+    char byte;
+    (void)pthread_mutex_lock(&request->lock);
+    /* Only a suspended connection is nobody else's to read from, and cannot be closed meanwhile. */
+    ssize_t n = request->state == HTTP_SUSPENDED ? recv(request->connection->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) : 1;
+    bool has_left = n == 0 || (n < 0 && errno == ECONNRESET);
+    (void)pthread_mutex_unlock(&request->lock);
+    return has_left;
+}
+
 /* ---- answering ---- */
 
 static bool has_control_character(const char *text)
@@ -84,11 +97,52 @@ static bool has_reply_header(const struct rw_http_request *request, const char *
     return false;
 }
 
-/* body: from malloc, taken. The response itself belongs to the caller. Reads only what no owner changes. */
-static struct MHD_Response *plain_response(const struct rw_http_request *request, const char *content_type, void *body, size_t len)
+/* ---- contents that answers share ---- */
+
+struct rw_http_content {
+    atomic_size_t references;
+    void *data;
+    size_t len;
+    atomic_size_t *alive;
+};
+
+struct rw_http_content *rw_http_content_new(void *data, size_t len, atomic_size_t *alive)
+{
+    struct rw_http_content *content = rw_xcalloc(1, sizeof(*content));
+    atomic_init(&content->references, 1);
+    content->data = data;
+    content->len = len;
+    content->alive = alive;
+    if (alive) {
+        (void)atomic_fetch_add(alive, len);
+    }
+    return content;
+}
+
+void rw_http_content_unref(struct rw_http_content *content)
+{
+    if (atomic_fetch_sub(&content->references, 1) > 1) {
+        return;
+    }
+    if (content->alive) {
+        (void)atomic_fetch_sub(content->alive, content->len);
+    }
+    free(content->data);
+    free(content);
+}
+
+static void release_content(void *content)
+{
+    rw_http_content_unref(content);
+}
+
+/* ---- responses ---- */
+
+/* The headers of every answer. Reads only what no owner changes. */
+static struct MHD_Response *add_headers(struct MHD_Response *response, const struct rw_http_request *request,
+                                        const char *content_type)
 {
     char trace_id[RW_TRACE_ID_BYTES];
-    struct MHD_Response *response = MHD_create_response_from_buffer(len, body, MHD_RESPMEM_MUST_FREE);
     if (!response) {
         abort(); /* out of memory, as in rw_xmalloc */
     }
@@ -102,13 +156,24 @@ static struct MHD_Response *plain_response(const struct rw_http_request *request
     return response;
 }
 
-static struct MHD_Response *new_response(const struct rw_http_request *request, const char *content_type, void *body, size_t len)
+/* Those that the owner has set. */
+static struct MHD_Response *add_own_headers(struct MHD_Response *response, const struct rw_http_request *request)
 {
-    struct MHD_Response *response = plain_response(request, content_type, body, len);
     for (size_t i = 0; i < request->n_reply_headers; i++) {
         (void)MHD_add_response_header(response, request->reply_headers[i].name, request->reply_headers[i].value);
     }
     return response;
+}
+
+/* body: from malloc, taken. The response itself belongs to the caller. */
+static struct MHD_Response *plain_response(const struct rw_http_request *request, const char *content_type, void *body, size_t len)
+{
+    return add_headers(MHD_create_response_from_buffer(len, body, MHD_RESPMEM_MUST_FREE), request, content_type);
+}
+
+static struct MHD_Response *new_response(const struct rw_http_request *request, const char *content_type, void *body, size_t len)
+{
+    return add_own_headers(plain_response(request, content_type, body, len), request);
 }
 
 /* Text that may repeat a stranger's bytes, cut anywhere: as far as it is UTF-8. */
@@ -242,6 +307,14 @@ void rw_http_reply(struct rw_http_request *request, int status, const char *cont
         memcpy(copy, body.data, body.len);
     }
     answer_and_release(request, status, new_response(request, content_type, copy, body.len));
+}
+
+void rw_http_reply_content(struct rw_http_request *request, int status, const char *content_type, struct rw_http_content *content)
+{
+    (void)atomic_fetch_add(&content->references, 1);
+    struct MHD_Response *response = MHD_create_response_from_buffer_with_free_callback_cls(content->len, content->data,
+                                                                                           release_content, content);
+    answer_and_release(request, status, add_own_headers(add_headers(response, request, content_type), request));
 }
 
 void rw_http_reply_json(struct rw_http_request *request, int status, cJSON *json)

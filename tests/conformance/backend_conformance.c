@@ -176,8 +176,8 @@ static void finish(struct world *world)
     }
     assert_int_equal(subject->traces(&world->config), 0);
     rw_config_free(&manager_config_schema, rw_xmemdup(&world->config, sizeof(world->config)));
-    RW_AUTO_FREE char *command = rw_xasprintf("rm -rf %s", world->folder);
-    assert_int_equal(system(command), 0);
+    const char *const argv[] = {"rm", "-rf", world->folder, NULL};
+    assert_int_equal(subject_run(argv), 0);
 }
 
 /* Runs the loop until the condition holds. */

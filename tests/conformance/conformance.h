@@ -22,6 +22,9 @@ struct subject {
 
 extern const struct subject subject_local;
 
+/* Runs a program of this machine without input and output; its exit status, -1 when it could not be run or was killed. */
+int subject_run(const char *const *argv);
+
 const struct subject *subject_find(const char *backend);
 
 #endif

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 
 #include <rw/auto.h>
 
@@ -19,9 +18,8 @@ static const char *runner(void)
 
 static const char *missing(void)
 {
-    RW_AUTO_FREE char *command = rw_xasprintf("'%s' --probe >/dev/null", runner());
-    int status = system(command);
-    return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? NULL : "runwave-runner --probe: no sandbox can be made here";
+    const char *const argv[] = {runner(), "--probe", NULL};
+    return subject_run(argv) == 0 ? NULL : "runwave-runner --probe: no sandbox can be made here";
 }
 
 static void configure(struct manager_config *config, const char *folder)

@@ -35,11 +35,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     RW_AUTO_BUFFER struct rw_buffer whole;
     RW_AUTO_BUFFER struct rw_buffer pieces;
+    rw_buffer_init(&whole, SIZE_MAX);
+    rw_buffer_init(&pieces, SIZE_MAX);
     if (size < 1 || size > STREAM_BYTES_MAX) {
         return 0;
     }
-    rw_buffer_init(&whole, SIZE_MAX);
-    rw_buffer_init(&pieces, SIZE_MAX);
     read_frames(data + 1, size - 1, size, &whole);
     read_frames(data + 1, size - 1, (size_t)data[0] + 1, &pieces);
     HOLDS(whole.len == pieces.len && (whole.len == 0 || memcmp(whole.data, pieces.data, whole.len) == 0));

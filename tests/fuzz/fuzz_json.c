@@ -17,8 +17,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     } else {
         size_t len;
         RW_AUTO_FREE char *printed = rw_json_print(json, &len);
-        HOLDS(rw_json_parse(rw_bytes_of(printed, len), &again_limits, &again, &err) == 0);
-        HOLDS(cJSON_Compare(json, again, true));
+        /* cJSON writes 9e16 + 0.5 without its fraction, and so as an integer that is too large to be told exactly. */
+        if (rw_json_parse(rw_bytes_of(printed, len), &again_limits, &again, &err) < 0) {
+            HOLDS(strstr(err.message, "integer past 2^53"));
+        } else {
+            HOLDS(cJSON_Compare(json, again, true));
+        }
     }
     /* Whatever bytes a program puts out can be told in an answer. */
     RW_AUTO(cJSON_Delete) cJSON *answer = cJSON_CreateObject();

@@ -1,5 +1,6 @@
-"""A pod-manager and its runners for tests of the scheduler: the lease API on a unix socket (docs/lease-api.md), each lease a listening socket
-with a scripted runner behind it. `scripts` holds what the next leases' runners do, first come first served; after that all are `good`."""
+"""A pod-manager and its runners for tests of the scheduler: the lease API on a unix socket (docs/lease-api.md), each lease a listening
+socket with a scripted runner behind it. `scripts` holds what the next leases' runners do, first come first served; after that all are
+`good`."""
 
 import base64
 import collections

@@ -194,7 +194,9 @@ class Scheduler(Speaker):
         if not hmac.compare_digest(hello["proof"], wanted):
             raise ProtocolError("the runner does not know the secret")
 
-    def send_job(self, job: Any, task_id: Optional[bytes] = None, attempt: int = 1, trace: str = "", secret: Optional[bytes] = None) -> None:
+    def send_job(
+        self, job: Any, task_id: Optional[bytes] = None, attempt: int = 1, trace: str = "", secret: Optional[bytes] = None
+    ) -> None:
         """job: a dict as make_job gives, or bytes to send as they are; another secret gives a wrong proof."""
         data = job if isinstance(job, bytes) else msgpack.packb(job, use_bin_type=True)
         mine = proof(secret or self.secret, "scheduler", self.nonce, self.other_nonce, self.lease_id)
@@ -236,7 +238,12 @@ def make_stage(argv: List[str], env: Optional[List[str]] = None, **limits: int) 
 
 
 def make_job(
-    files: Dict[str, bytes], run: Dict[str, Any], language: str = "python", version: str = "3.11", stdin: bytes = b"", compile_: Optional[Dict] = None
+    files: Dict[str, bytes],
+    run: Dict[str, Any],
+    language: str = "python",
+    version: str = "3.11",
+    stdin: bytes = b"",
+    compile_: Optional[Dict] = None,
 ) -> Dict[str, Any]:
     job = {
         "language": language,

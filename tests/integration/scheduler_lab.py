@@ -95,6 +95,7 @@ class Lab:
         }
         self.scheduler = Daemon("scheduler", self.state, program, self.config, self.config["http"]["listen"])
         self.events: Optional[Events] = None
+        self.tasks: List[str] = []  # every one submitted
         self._database: Any = None
 
     # ---- life ----
@@ -136,9 +137,10 @@ class Lab:
                     raise
         raise AssertionError("not reached")
 
-    def submit(self, stdin: bytes = b"hello", language: str = "python", priority: int = 1, due: bool = True, task_id: str = "") -> str:
+    def submit(self, stdin: bytes = b"hello", language: str = "python", priority: int = 1, due: bool = True) -> str:
         """A queued task, as the api-server writes it. due: the sweep publishes it at once; else its message is somebody else's business."""
-        task_id = task_id or str(uuid.uuid4())
+        task_id = str(uuid.uuid4())
+        self.tasks.append(task_id)
         job = make_job({"main.py": b"print(input())"}, make_stage(["/usr/bin/python3", "main.py"]), stdin=stdin)
         self.sql(
             "INSERT INTO tasks (id, language, version, priority, publish_due, traceparent, job)"
@@ -184,13 +186,25 @@ class Lab:
             properties = pika.BasicProperties(delivery_mode=2)
             channel.basic_publish(exchange, queue, body, properties, mandatory=True)
 
+    def purge(self) -> None:
+        """What other tests with these servers left behind."""
+        for queue in self._queues():
+            with self.rabbitmq.connect() as connection:
+                try:
+                    connection.channel().queue_purge(queue)
+                except pika.exceptions.ChannelClosedByBroker:
+                    pass  # there is no such queue yet
+
     def messages_left(self) -> int:
         """Ready and delivered but not settled, in all queues: what would come again if the scheduler went now."""
         assert not self.scheduler.process.is_alive()
-        queues = [f"runwave.tasks.{language}{suffix}" for language in LANGUAGES for suffix in ("", ".high", ".low")]
         with self.rabbitmq.connect() as connection:
             channel = connection.channel()
-            return sum(channel.queue_declare(queue, passive=True).method.message_count for queue in queues + ["runwave.dead"])
+            return sum(channel.queue_declare(queue, passive=True).method.message_count for queue in self._queues())
+
+    @staticmethod
+    def _queues() -> List[str]:
+        return [f"runwave.tasks.{language}{suffix}" for language in LANGUAGES for suffix in ("", ".high", ".low")] + ["runwave.dead"]
 
 
 def program_of(preset: str) -> Path:

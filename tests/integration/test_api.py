@@ -93,7 +93,7 @@ def test_a_wait_that_runs_out_answers_202(api):
     assert answer.headers["Location"] == f"/result/{task}"
     assert answer.json()["status"] in ("queued", "running")
     again = api.get(f"/result/{task}", params={"wait": 1})
-    assert again.status_code == 202 and again.headers["Location"] == f"/result/{task}"
+    assert again.status_code == 202 and again.json()["status"] in ("queued", "running")
     assert api.result(task)["verdict"] == "ok"
 
 
@@ -198,11 +198,11 @@ def test_unknown_task(api):
 NO_IDS = ["x", "0", "123e4567-e89b-12d3-a456-42661417400", "g" * 36, "%00", "..%2fsubmit", "a" * 5000, "1' OR 1=1"]
 
 
-@pytest.mark.parametrize("task_id", NO_IDS)
+@pytest.mark.parametrize("task_id", NO_IDS, ids=[task_id[:40] for task_id in NO_IDS])
 def test_ids_that_are_none(api, task_id):
     answer = api.get(f"/result/{task_id}")
-    assert answer.status_code in (400, 404, 414)
-    assert answer.headers["Content-Type"].startswith("application/problem+json") or answer.status_code == 414
+    assert answer.status_code in (400, 404, 422)
+    assert answer.headers["Content-Type"].startswith("application/problem+json")
 
 
 def test_languages(api, stack):

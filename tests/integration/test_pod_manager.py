@@ -155,8 +155,8 @@ def make(state_folder):
     yield start
     for manager in made:
         status = manager.stop()
-        assert status in (0, None), manager.process.log_tail()
         assert not manager.sanitizer_reports(), manager.sanitizer_reports()[0].read_text(errors="replace")[:8000]
+        assert status in (0, None), manager.process.log_tail()
 
 
 @pytest.fixture(scope="module")
@@ -165,8 +165,9 @@ def shared(state_folder):
     manager = PodManager(state_folder("pm"))
     manager.start()
     yield manager
-    assert manager.stop() == 0, manager.process.log_tail()
+    status = manager.stop()
     assert not manager.sanitizer_reports(), manager.sanitizer_reports()[0].read_text(errors="replace")[:8000]
+    assert status == 0, manager.process.log_tail()
 
 
 # ---- the lease API ----
@@ -470,7 +471,8 @@ def test_sigterm_drains(make):
     speaker.greet()
     speaker.send_job(python("import time; time.sleep(1); print('done')"))
     manager.process.signal(signal.SIGTERM)
-    wait_for(lambda: manager.ask(wait_ms=0)[0] == 503, 10, "no leases any more")
+    wait_for(lambda: manager.call("GET", "/readyz")[0] == 503, 10, "it drains")
+    assert manager.ask(wait_ms=0)[0] == 503
     wait_for(lambda: [pod["pod"] for pod in manager.pods()] == [lease.pod], 20 * SLOWNESS, "idle pods go")
     output = b""
     while (message := speaker.receive())["type"] != "result":

@@ -1,5 +1,5 @@
-"""What the scheduler does when things go wrong: runners, pods, the pod-manager, the broker, the database, and the scheduler itself. The table
-of docs/delivery.md, row by row, with real PostgreSQL and RabbitMQ and scripted runners."""
+"""What the scheduler does when things go wrong: runners, pods, the pod-manager, the broker, the database, and the scheduler itself. The
+tables of docs/delivery.md, row by row, with real PostgreSQL and RabbitMQ and scripted runners."""
 
 import os
 import random
@@ -21,6 +21,7 @@ PRESET = os.environ.get("RUNWAVE_PRESET") or "debug"
 def shared_lab(servers, state_folder, slowness):
     lab = Lab(state_folder("scheduler"), servers, program_of(PRESET), slowness)
     try:
+        lab.purge()
         lab.start()
         yield lab
     finally:
@@ -46,7 +47,8 @@ def lab(shared_lab):
         shared_lab.restart(**config)
     shared_lab.manager.start()
     shared_lab.scheduler.start()
-    for (task_id,) in shared_lab.sql("SELECT id::text FROM tasks WHERE state IN ('queued', 'running')"):
+    unfinished = "SELECT id::text FROM tasks WHERE state IN ('queued', 'running') AND id = ANY(%s::uuid[])"
+    for (task_id,) in shared_lab.sql(unfinished, shared_lab.tasks):
         shared_lab.finish(task_id)
     assert ended in (0, None), f"the scheduler had ended with {ended}"
 
@@ -298,7 +300,8 @@ def test_a_fenced_attempt_is_killed_and_its_task_left_alone(lab):
     lab.manager.scripts.append(never_ends)
     task_id = lab.submit()
     wait_until(lambda: len(lab.manager.jobs) == 1, 10, "running")
-    lab.sql("UPDATE tasks SET fence = nextval('task_fence'), owner = 'somebody else', lease_until = now() + interval '1 hour' WHERE id = %s", task_id)
+    take = "UPDATE tasks SET fence = nextval('task_fence'), owner = 'somebody else', lease_until = now() + interval '1 hour' WHERE id = %s"
+    lab.sql(take, task_id)
     assert lab.manager.pods[0].closed_by_scheduler.wait(10)
     assert lab.row(task_id)["owner"] == "somebody else" and lab.state_of(task_id) == "running"
     assert lab.scheduler.metric("runwave_scheduler_fenced_total") >= 1
@@ -327,7 +330,8 @@ def test_a_result_that_comes_after_the_fence_is_dropped(lab):
 
 def test_a_task_whose_scheduler_is_gone_is_taken_up(lab):
     task_id = lab.submit(due=False)
-    claim = "UPDATE tasks SET state = 'running', attempt = %s, fence = nextval('task_fence'), owner = 'gone', lease_until = now() WHERE id = %s"
+    claim = "UPDATE tasks SET state = 'running', attempt = %s, fence = nextval('task_fence'), owner = 'gone', lease_until = now()"
+    claim += " WHERE id = %s"
     lab.sql(claim, 2, task_id)
     final = lab.finish(task_id)
     assert (final["state"], final["attempt"]) == ("done", 3)

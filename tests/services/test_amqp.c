@@ -170,9 +170,9 @@ static void purge(void)
     amqp_rpc_reply_t reply = amqp_login(conn, config.vhost, 0, 131072, 0, AMQP_SASL_METHOD_PLAIN, config.user, broker_password());
     assert_int_equal(reply.reply_type, AMQP_RESPONSE_NORMAL);
     static const char *const queues[] = {"runwave.tasks." LANGUAGE, "runwave.tasks." LANGUAGE ".high", RW_QUEUE_DEAD};
-    for (amqp_channel_t i = 0; i < RW_ARRAY_SIZE(queues); i++) {
+    for (size_t i = 0; i < RW_ARRAY_SIZE(queues); i++) { /* a channel each: it closes when the queue does not exist yet */
         (void)amqp_channel_open(conn, (amqp_channel_t)(i + 1));
-        (void)amqp_queue_purge(conn, (amqp_channel_t)(i + 1), amqp_cstring_bytes(queues[i])); /* may not exist yet */
+        (void)amqp_queue_purge(conn, (amqp_channel_t)(i + 1), amqp_cstring_bytes(queues[i]));
     }
     (void)amqp_destroy_connection(conn);
 }
@@ -412,8 +412,10 @@ static void wrong_settlements_do_no_harm(void **state)
     publish_task(fixture, 1);
     assert_true(wait_for(&fixture->n_seen, 1));
     const struct seen *seen = &fixture->seen[0];
-    rw_amqp_settle(fixture->consumer, 0, seen->generation, seen->tag + 17, RW_SETTLE_ACK); /* never delivered */
-    rw_amqp_settle(fixture->consumer, 0, seen->generation - 1, seen->tag, RW_SETTLE_ACK);  /* of an older connection */
+    rw_amqp_settle(fixture->consumer, 0, seen->generation, seen->tag + 17, RW_SETTLE_ACK);    /* never delivered */
+    rw_amqp_settle(fixture->consumer, 0, seen->generation - 1, seen->tag, RW_SETTLE_REQUEUE); /* of an older connection */
+    pause_ms(200);
+    assert_int_equal(fixture->n_seen, 1);
     settle(fixture, 0, RW_SETTLE_ACK);
     settle(fixture, 0, RW_SETTLE_ACK); /* twice, in one round or in two */
     pause_ms(200);
@@ -452,6 +454,31 @@ static void after_cancel_nothing_new_comes(void **state)
     assert_string_equal(fixture->seen[2].body, "task-2");
     pause_ms(100);
     assert_int_equal(fixture->n_seen, 3);
+}
+
+static void what_was_on_its_way_at_cancel_is_given_back(void **state)
+{
+    struct fixture *fixture = *state;
+    enum { N = 10000 };
+    start_publisher(fixture, N);
+    for (unsigned i = 0; i < N; i++) {
+        publish_task(fixture, i);
+    }
+    assert_true(wait_outcomes(fixture, N));
+    const struct rw_amqp_subscription subscription = {.queue = task_queue(RW_PRIORITY_NORMAL), .prefetch = 2 * N};
+    start_consumer(fixture, &subscription, 1);
+    assert_true(wait_for(&fixture->n_seen, 1));
+    rw_amqp_consumer_cancel(fixture->consumer);
+    pause_ms(300);
+    unsigned n_seen = atomic_load(&fixture->n_seen);
+    print_message("%u of %d were delivered before the cancel\n", n_seen, N);
+    struct rw_amqp_consumer *draining = rw_take(fixture->consumer); /* holds what it has seen */
+    atomic_store(&fixture->n_connected, 0);
+    start_consumer(fixture, &subscription, 1);
+    assert_true(wait_for(&fixture->n_seen, N));
+    pause_ms(100);
+    assert_int_equal(fixture->n_seen, N);
+    rw_amqp_consumer_stop(draining);
 }
 
 static void stop_sends_the_last_settlements(void **state)
@@ -707,6 +734,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(what_is_dead_goes_to_the_dead_letters, setup, teardown),
         cmocka_unit_test_setup_teardown(wrong_settlements_do_no_harm, setup, teardown),
         cmocka_unit_test_setup_teardown(after_cancel_nothing_new_comes, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_was_on_its_way_at_cancel_is_given_back, setup, teardown),
         cmocka_unit_test_setup_teardown(stop_sends_the_last_settlements, setup, teardown),
         cmocka_unit_test_setup_teardown(a_full_queue_overloads, setup, teardown),
         cmocka_unit_test_setup_teardown(a_full_broker_queue_refuses, setup, teardown),

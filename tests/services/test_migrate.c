@@ -134,6 +134,18 @@ static void a_failing_migration_leaves_nothing(void **state)
     assert_int_equal(migrate(10000, &applied, &err), 0);
 }
 
+static void a_migration_that_cannot_be_recorded_leaves_nothing(void **state)
+{
+    (void)state;
+    unsigned applied = 0;
+    struct rw_error err;
+    (void)sql("CREATE TABLE runwave_migrations (version integer PRIMARY KEY, name text NOT NULL CHECK (name <> 'tasks'), "
+              "applied_at timestamptz NOT NULL DEFAULT now())");
+    assert_int_equal(migrate(10000, &applied, &err), -1);
+    assert_int_equal(err.code, RW_ERR_INTERNAL);
+    assert_int_equal(sql("SELECT count(*) FROM pg_tables WHERE tablename = 'tasks' AND schemaname = 'public'"), 0);
+}
+
 static void an_absent_server_is_waited_for_as_long_as_told(void **state)
 {
     (void)state;
@@ -179,6 +191,7 @@ int main(void)
         cmocka_unit_test_setup(a_newer_database_is_refused, setup),
         cmocka_unit_test_setup(another_history_is_refused, setup),
         cmocka_unit_test_setup(a_failing_migration_leaves_nothing, setup),
+        cmocka_unit_test_setup(a_migration_that_cannot_be_recorded_leaves_nothing, setup),
         cmocka_unit_test_setup(an_absent_server_is_waited_for_as_long_as_told, setup),
         cmocka_unit_test_setup(the_lock_is_waited_for_as_long_as_told, setup),
     };

@@ -542,6 +542,23 @@ static void big_values_pass(void **state)
     assert_int_equal(count_items(fixture), N);
 }
 
+static void a_statement_larger_than_the_socket_goes_out(void **state)
+{
+    struct fixture *fixture = *state;
+    enum { BYTES = 24 * 1024 * 1024 };
+    fixture->config.connections = 1;
+    open_pool(fixture, 10);
+    assert_true(run_until(&fixture->loop, &fixture->n_ups, 1));
+    char *note = rw_xmalloc(BYTES + 1);
+    memset(note, 'z', BYTES);
+    note[BYTES] = '\0';
+    struct answer answer;
+    exec_insert(fixture, 1, note, &answer); /* nothing comes back that would wake the pool before all of it is sent */
+    free(note);
+    assert_true(run_until(&fixture->loop, &fixture->n_answers, 1));
+    assert_int_equal(answer.code, RW_OK);
+}
+
 static void an_idle_pool_answers_at_once(void **state)
 {
     struct fixture *fixture = *state;
@@ -579,6 +596,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_failure_may_close_the_pool, setup, teardown),
         cmocka_unit_test_setup_teardown(an_answer_may_ask_again, setup, teardown),
         cmocka_unit_test_setup_teardown(big_values_pass, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_statement_larger_than_the_socket_goes_out, setup, teardown),
         cmocka_unit_test_setup_teardown(an_idle_pool_answers_at_once, setup, teardown),
     };
     return cmocka_run_group_tests_name("pg", tests, NULL, NULL);

@@ -87,6 +87,7 @@ struct fixture *fixture_start(const struct fixture_options *options)
     struct rw_error err = {0};
     fixture->config.threads = 2;
     fixture->config.connections_max = options->connections_max ? options->connections_max : 100;
+    fixture->config.connections_per_ip_max = options->connections_per_ip_max;
     fixture->config.request_timeout_ms = options->timeout_ms ? options->timeout_ms : 10000;
     fixture->config.listen = rw_xstrdup(options->listen ? options->listen : "127.0.0.1:0");
     fixture->metrics = rw_metrics_new();

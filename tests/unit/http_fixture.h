@@ -26,6 +26,7 @@ struct fixture_options {
     const char *token;
     uint32_t timeout_ms; /* 0: 10 s */
     uint32_t connections_max;
+    uint32_t connections_per_ip_max;
 };
 
 struct fixture *fixture_start(const struct fixture_options *options);

@@ -103,24 +103,24 @@ static void random_settlements_please_the_broker(void **state)
 {
     (void)state;
     for (unsigned seed = 1; seed <= 50; seed++) {
-        srand(seed);
+        unsigned short dice[3] = {(unsigned short)seed, 1, 2};
         uint8_t model[MODEL_TAGS + 1] = {MODEL_UNSEEN};
         struct amqp_outstanding outstanding;
         amqp_outstanding_init(&outstanding, 64);
         uint64_t next = 1;
         unsigned n_settled = 0;
         while (n_settled < MODEL_TAGS) {
-            while (next <= MODEL_TAGS && rand() % 8 != 0 && amqp_outstanding_add(&outstanding, next)) {
+            while (next <= MODEL_TAGS && nrand48(dice) % 8 != 0 && amqp_outstanding_add(&outstanding, next)) {
                 model[next++] = MODEL_OUT;
             }
-            for (int i = rand() % 40; i > 0; i--) {
-                uint64_t tag = next > 64 ? next - 1 - (uint64_t)rand() % 64 : 1 + (uint64_t)rand() % next;
+            for (long i = nrand48(dice) % 40; i > 0; i--) {
+                uint64_t tag = next > 64 ? next - 1 - (uint64_t)nrand48(dice) % 64 : 1 + (uint64_t)nrand48(dice) % next;
                 uint64_t oldest = 1;
                 while (oldest < next && model[oldest] != MODEL_OUT) {
                     oldest++;
                 }
-                tag = rand() % 4 == 0 && oldest < next ? oldest : tag;
-                bool is_drop = rand() % 10 == 0;
+                tag = nrand48(dice) % 4 == 0 && oldest < next ? oldest : tag;
+                bool is_drop = nrand48(dice) % 10 == 0;
                 bool is_out = tag <= MODEL_TAGS && model[tag] == MODEL_OUT;
                 assert_int_equal(is_drop ? amqp_outstanding_drop(&outstanding, tag) : amqp_outstanding_ack(&outstanding, tag),
                                  is_out);

@@ -122,6 +122,7 @@ static void test_faults_name_file_and_line(void **state)
         {"offset: 99999999999\n", "sample.yaml:1: "},
         {"offset: 1\nhttp:\n  threads: -1\n", "sample.yaml:3: \"-1\" is not a whole number"},
         {"offset: 1\nhttp:\n  threads: 4294967296\n", "sample.yaml:3: "},
+        {"offset: 1\nhttp:\n  listen: x\n  threads: 4294967296\n", "sample.yaml:4: "},
         {"offset: 1\nhttp: [1]\n", "sample.yaml:2: a map of keys is expected"},
         {"offset: 1\nhttp:\n", ":2: a map of keys is expected"},
         {"offset: 1\nbroker:\n  tls: maybe\n", "sample.yaml:3: \"maybe\" is neither true nor false"},

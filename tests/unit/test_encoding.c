@@ -52,9 +52,9 @@ static void test_the_own_step_agrees_with_the_library(void **state)
         for (unsigned second = 0; second < 256; second++) {
             data[1] = (uint8_t)second;
             assert_agreed(data, 2);
-            for (size_t i = 0; i < sizeof(ends) * sizeof(ends); i++) {
-                data[2] = ends[i / sizeof(ends)];
-                data[3] = ends[i % sizeof(ends)];
+            for (size_t i = 0; i < RW_ARRAY_SIZE(ends) * RW_ARRAY_SIZE(ends); i++) {
+                data[2] = ends[i / RW_ARRAY_SIZE(ends)];
+                data[3] = ends[i % RW_ARRAY_SIZE(ends)];
                 assert_agreed(data, 3);
                 assert_agreed(data, 4);
             }

@@ -102,6 +102,25 @@ static void test_a_long_message_is_cut_at_a_character(void **state)
     assert_int_equal(strlen(err.message), RW_ERROR_MESSAGE_BYTES - 1);
 }
 
+static void test_what_is_put_behind_is_cut_too(void **state)
+{
+    (void)state;
+    char text[RW_ERROR_MESSAGE_BYTES + 4];
+    memset(text, 'y', sizeof(text));
+    for (size_t len = RW_ERROR_MESSAGE_BYTES - 30; len < sizeof(text); len++) {
+        static const char rest[] = ": No such file or directory";
+        struct rw_error err = {0};
+        (void)rw_fail_sys(&err, IO, ENOENT, "%.*s", (int)len, text);
+        size_t kept = len < RW_ERROR_MESSAGE_BYTES - 1 ? len : RW_ERROR_MESSAGE_BYTES - 1;
+        size_t whole = kept + strlen(rest);
+        assert_int_equal(strlen(err.message), whole < RW_ERROR_MESSAGE_BYTES - 1 ? whole : RW_ERROR_MESSAGE_BYTES - 1);
+        assert_memory_equal(err.message + kept, rest, strlen(err.message) - kept);
+        struct rw_error wrapped = {.message = "No such file or directory"};
+        (void)rw_error_wrap(&wrapped, "%.*s", (int)len, text);
+        assert_string_equal(wrapped.message, err.message);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -112,6 +131,7 @@ int main(void)
         cmocka_unit_test(test_a_message_may_quote_itself),
         cmocka_unit_test(test_a_message_is_one_line),
         cmocka_unit_test(test_a_long_message_is_cut_at_a_character),
+        cmocka_unit_test(test_what_is_put_behind_is_cut_too),
     };
     return cmocka_run_group_tests_name("error", tests, NULL, NULL);
 }

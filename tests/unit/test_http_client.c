@@ -360,7 +360,11 @@ static void nobody_listening_is_unavailable(void **state)
 
 static void other_protocols_are_refused(void **state)
 {
-    struct answered answered = call_and_wait(*state, "", (struct rw_http_call_options){.url = "file:///etc/passwd"});
+    write_text("readable.txt", "readable");
+    RW_AUTO_FREE char *path = realpath("readable.txt", NULL);
+    assert_non_null(path);
+    RW_AUTO_FREE char *url = rw_xasprintf("file://%s", path);
+    struct answered answered = call_and_wait(*state, "", (struct rw_http_call_options){.url = url});
     assert_int_not_equal(answered.code, RW_OK);
     assert_int_equal(answered.len, 0);
 }

@@ -37,6 +37,37 @@ static void late_answers_arrive(void **state)
     fixture_stop(fixture, 1000);
 }
 
+static void answers_share_a_content(void **state)
+{
+    enum { CLIENTS = 10, LEN = 100000 };
+    struct fixture *fixture = fixture_start(&(struct fixture_options){0});
+    RW_AUTO_FREE struct reply *reply = new_reply();
+    atomic_size_t alive = 0;
+    int fds[CLIENTS];
+    (void)state;
+    for (unsigned i = 0; i < CLIENTS; i++) {
+        fds[i] = fixture_connect(fixture);
+        fixture_send(fds[i], "GET /late HTTP/1.1\r\n" HOST "\r\n");
+    }
+    fixture_wait_late(fixture, CLIENTS);
+    struct rw_http_content *content = rw_http_content_new(rw_xcalloc(1, LEN), LEN, &alive);
+    for (unsigned i = 0; i < CLIENTS; i++) {
+        rw_http_set_header(fixture->late[i], "X-Own", "yes");
+        rw_http_reply_content(fixture->late[i], 200, "text/plain", content);
+    }
+    fixture->n_late = 0;
+    rw_http_content_unref(content);
+    assert_int_equal(alive, LEN);
+    for (unsigned i = 0; i < CLIENTS; i++) {
+        fixture_read(fds[i], 20, reply);
+        assert_int_equal(reply->status, 200);
+        assert_non_null(strstr(reply->text, "X-Own: yes"));
+        (void)close(fds[i]);
+    }
+    fixture_stop(fixture, 1000);
+    assert_int_equal(alive, 0);
+}
+
 /* The answer races with the suspension. */
 static void answers_from_another_thread_are_never_lost(void **state)
 {
@@ -104,6 +135,8 @@ static void slow_readers_are_cut_off(void **state)
     size_t total = 0;
     (void)state;
     fixture_send(fd, "GET /big HTTP/1.1\r\n" HOST "\r\n");
+    struct pollfd poller = {.fd = fd, .events = POLLIN};
+    assert_int_equal(poll(&poller, 1, 10000), 1);
     (void)usleep(1200 * 1000); /* takes nothing: the rest of the 64 MB is still at the server */
     for (;;) {
         static char buffer[65536];
@@ -153,6 +186,27 @@ static void connections_are_limited(void **state)
     assert_int_equal(reply->status, 200);
     (void)close(fds[1]);
     (void)close(fds[2]);
+    fixture_stop(fixture, 1000);
+}
+
+static void connections_from_one_address_are_limited(void **state)
+{
+    struct fixture *fixture = fixture_start(&(struct fixture_options){.connections_per_ip_max = 2, .connections_max = 3});
+    RW_AUTO_FREE struct reply *reply = new_reply();
+    (void)state;
+    RW_AUTO_FD int first = fixture_connect(fixture);
+    RW_AUTO_FD int second = fixture_connect(fixture);
+    for (unsigned i = 0; i < 10; i++) { /* more than connections_max: refused ones do not count for ever */
+        fixture_ask(fixture, "GET /echo/a HTTP/1.1\r\n" HOST "\r\n", reply);
+        assert_int_equal(reply->status, 0);
+        assert_true(reply->is_closed);
+    }
+    fixture_send(second, "GET /echo/a HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n");
+    fixture_read(second, 20, reply);
+    assert_int_equal(reply->status, 200);
+    (void)usleep(100 * 1000);
+    fixture_ask(fixture, "GET /echo/a HTTP/1.1\r\n" HOST "\r\n", reply);
+    assert_int_equal(reply->status, 200);
     fixture_stop(fixture, 1000);
 }
 
@@ -296,21 +350,55 @@ static void clients_that_leave_do_no_harm(void **state)
     fixture_stop(fixture, 1000);
 }
 
+static bool leaves_within(struct rw_http_request *request, unsigned ms_max)
+{
+    for (unsigned ms = 0; ms < ms_max && !rw_http_client_left(request); ms++) {
+        (void)usleep(1000);
+    }
+    return rw_http_client_left(request);
+}
+
+static void a_client_that_left_is_noticed_when_asked_for(void **state)
+{
+    struct fixture *fixture = fixture_start(&(struct fixture_options){0});
+    int leaving = fixture_connect(fixture);
+    RW_AUTO_FD int staying = fixture_connect(fixture);
+    RW_AUTO_FD int talking = fixture_connect(fixture);
+    (void)state;
+    fixture_send(leaving, "GET /late HTTP/1.1\r\n" HOST "\r\n");
+    fixture_wait_late(fixture, 1);
+    fixture_send(staying, "GET /late HTTP/1.1\r\n" HOST "\r\n");
+    fixture_wait_late(fixture, 2);
+    fixture_send(talking,
+                 "GET /late HTTP/1.1\r\n" HOST "\r\nGET /late HTTP/1.1\r\n" HOST "\r\n"); /* the next one is sent already */
+    fixture_wait_late(fixture, 3);
+    assert_false(rw_http_client_left(fixture->late[0]));
+    (void)close(leaving);
+    assert_true(leaves_within(fixture->late[0], 2000));
+    assert_false(rw_http_client_left(fixture->late[1]));
+    assert_false(rw_http_client_left(fixture->late[2]));
+    assert_int_equal(fixture_answer_late(fixture), 3);
+    fixture_stop(fixture, 1000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(late_answers_arrive),
+        cmocka_unit_test(answers_share_a_content),
         cmocka_unit_test(answers_from_another_thread_are_never_lost),
         cmocka_unit_test(slow_requests_are_cut_off),
         cmocka_unit_test(slow_readers_are_cut_off),
         cmocka_unit_test(handlers_have_no_deadline),
         cmocka_unit_test(connections_are_limited),
+        cmocka_unit_test(connections_from_one_address_are_limited),
         cmocka_unit_test(unix_sockets_serve_too),
         cmocka_unit_test(wrong_addresses_are_refused),
         cmocka_unit_test(quiescing_closes_the_door),
         cmocka_unit_test(stopping_answers_who_waits),
         cmocka_unit_test(answers_may_race_with_stopping),
         cmocka_unit_test(clients_that_leave_do_no_harm),
+        cmocka_unit_test(a_client_that_left_is_noticed_when_asked_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

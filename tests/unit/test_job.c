@@ -187,7 +187,7 @@ static void test_too_much_in_all(void **state)
     assert_null(data);
     struct rw_job *decoded = NULL;
     RW_AUTO_FREE uint8_t *larger = rw_xcalloc(1, RW_JOB_BYTES_MAX + 1);
-    assert_fails(rw_job_decode(rw_bytes_of(larger, RW_JOB_BYTES_MAX + 1), &decoded, &err), &err, PROTOCOL, "16777216");
+    assert_fails(rw_job_decode(rw_bytes_of(larger, RW_JOB_BYTES_MAX + 1), &decoded, &err), &err, PROTOCOL, "a job of more than");
 }
 
 static void test_counts_at_their_bounds(void **state)
@@ -329,6 +329,7 @@ static void test_file_names(void **state)
         assert_fails(rw_job_file_name_check(bad[i], strlen(bad[i]), &err), &err, FIELDS, "must");
     }
     assert_fails(rw_job_file_name_check("a\0b", 3, &err), &err, FIELDS, "NUL");
+    assert_fails(rw_job_file_name_check("a//b", 4, &err), &err, FIELDS, "empty parts");
     memset(name, 'x', sizeof(name));
     assert_ok(rw_job_file_name_check(name, RW_JOB_FILE_NAME_BYTES_MAX, &err), &err);
     assert_fails(rw_job_file_name_check(name, RW_JOB_FILE_NAME_BYTES_MAX + 1, &err), &err, FIELDS, "255");
@@ -351,6 +352,28 @@ static void test_announced_counts_take_no_memory(void **state)
     rw_job_free(NULL);
 }
 
+static void test_more_values_than_a_job_can_have(void **state)
+{
+    (void)state;
+    struct rw_error err = {0};
+    struct rw_job *job = NULL;
+    uint8_t data[3 + 9000] = {0xDC, 9000 >> 8, 9000 & 0xFF};
+    assert_fails(rw_job_decode(rw_bytes_of(data, sizeof(data)), &job, &err), &err, PROTOCOL, "more than 8192 MessagePack values");
+}
+
+/* Whoever reads a job in another language gets text where it is text. */
+static void test_arguments_that_are_no_text_are_bytes(void **state)
+{
+    (void)state;
+    struct job_sample sample;
+    struct rw_error err = {0};
+    RW_AUTO_FREE uint8_t *data = NULL;
+    size_t len;
+    assert_ok(rw_job_encode(job_sample(&sample), &data, &len, &err), &err);
+    assert_non_null(memmem(data, len, "\xC4\x02\xFF\x01", 4));
+    assert_non_null(memmem(data, len, "\xA6main.c", 7));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -364,6 +387,8 @@ int main(void)
         cmocka_unit_test(test_documents_of_other_hands),
         cmocka_unit_test(test_file_names),
         cmocka_unit_test(test_announced_counts_take_no_memory),
+        cmocka_unit_test(test_more_values_than_a_job_can_have),
+        cmocka_unit_test(test_arguments_that_are_no_text_are_bytes),
     };
     return cmocka_run_group_tests_name("job", tests, NULL, NULL);
 }

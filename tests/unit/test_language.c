@@ -98,6 +98,28 @@ static void test_the_shipped_languages(void **state)
     assert_null(rw_catalogue_find(catalogue, "runner"));
 }
 
+/* The example that docs/adding-a-language.md shows is one that loads. */
+static void test_the_documented_example(void **state)
+{
+    (void)state;
+    static char text[64 * 1024];
+    struct rw_error err = {0};
+    RW_AUTO_FREE char *dir = make_folder();
+    RW_AUTO(rw_catalogue_free) struct rw_catalogue *catalogue = NULL;
+    FILE *file = fopen(RUNWAVE_SOURCE_DIR "/docs/adding-a-language.md", "r");
+    assert_non_null(file);
+    text[fread(text, 1, sizeof(text) - 1, file)] = '\0';
+    assert_int_equal(fclose(file), 0);
+    char *begin = strstr(text, "```yaml\n");
+    assert_non_null(begin);
+    begin += strlen("```yaml\n");
+    char *end = strstr(begin, "```");
+    assert_non_null(end);
+    *end = '\0';
+    put_language(dir, "demo", begin);
+    assert_ok(rw_catalogue_load(dir, &catalogue, &err), &err);
+}
+
 static const struct {
     const char *from;
     const char *to;
@@ -337,6 +359,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_everything_of_a_language),
         cmocka_unit_test(test_the_shipped_languages),
+        cmocka_unit_test(test_the_documented_example),
         cmocka_unit_test(test_violations),
         cmocka_unit_test(test_compiling_needs_limits_and_the_other_way_round),
         cmocka_unit_test(test_names_are_used_once_in_all),

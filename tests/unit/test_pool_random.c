@@ -194,9 +194,7 @@ static void happen_to(struct model *model, struct model_pod *pod)
     } else if (pod->leases > 0 && what < 70) {
         pod->leases--;
         pools_lease_end(model->pools, pod->pod, what < 5, model->now_ms);
-    } else if (pod->is_unusable && (what < 60 || pod->leases > 0)) {
-        be_gone(model, pod);
-    } else if (what > 96) {
+    } else if (what > 96 || (pod->is_unusable && (what < 60 || pod->leases > 0))) {
         be_gone(model, pod);
     }
 }

@@ -10,22 +10,22 @@ static void the_target_is_the_clamped_sum(void **state)
     (void)state;
     static const struct {
         uint32_t floor, ceiling, waiting;
-        double arrivals_per_s, warm_up_ms;
         uint32_t target;
+        double arrivals_per_s, warm_up_ms;
     } cases[] = {
-        {2, 8, 0, 0, 0, 2},                    /* nobody comes: the floor */
-        {2, 8, 3, 0, 0, 5},                    /* waiting leases on top */
-        {2, 8, 9, 0, 0, 8},                    /* up to the ceiling */
-        {2, 1, 0, 0, 0, 1},                    /* the ceiling is above the floor's wishes */
-        {2, 0, 5, 100, 1000, 0},               /* no room at all */
-        {0, 8, 0, 0, 5000, 0},                 /* a cold pool nobody asks for stays empty */
-        {0, 8, 1, 0, 0, 1},                    /* and makes what is asked for */
-        {2, 100, 0, 4, 2500, 12},              /* rate x time to warm */
-        {2, 100, 3, 4, 2500, 15},              /* all three parts */
-        {2, 100, 0, 4, 0, 2},                  /* time to warm not known yet */
-        {2, 100, 0, 0.01, 1000, 2},            /* one in a hundred seconds needs no pod of its own */
-        {2, UINT32_MAX, 0, 1e9, 1e9, 1000002}, /* absurd inputs stay in range */
-        {UINT32_MAX, UINT32_MAX, UINT32_MAX, 1, 1000, UINT32_MAX},
+        {2, 8, 0, 2, 0, 0},                    /* nobody comes: the floor */
+        {2, 8, 3, 5, 0, 0},                    /* waiting leases on top */
+        {2, 8, 9, 8, 0, 0},                    /* up to the ceiling */
+        {2, 1, 0, 1, 0, 0},                    /* the ceiling is above the floor's wishes */
+        {2, 0, 5, 0, 100, 1000},               /* no room at all */
+        {0, 8, 0, 0, 0, 5000},                 /* a cold pool nobody asks for stays empty */
+        {0, 8, 1, 1, 0, 0},                    /* and makes what is asked for */
+        {2, 100, 0, 12, 4, 2500},              /* rate x time to warm */
+        {2, 100, 3, 15, 4, 2500},              /* all three parts */
+        {2, 100, 0, 2, 4, 0},                  /* time to warm not known yet */
+        {2, 100, 0, 2, 0.01, 1000},            /* one in a hundred seconds needs no pod of its own */
+        {2, UINT32_MAX, 0, 1000002, 1e9, 1e9}, /* absurd inputs stay in range */
+        {UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX, 1, 1000},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct scale_state scale = {0};

@@ -298,6 +298,22 @@ static void test_what_is_refused(void **state)
     }
 }
 
+static void test_texts_at_their_bounds(void **state)
+{
+    (void)state;
+    struct rw_error err = {0};
+    char reason[RW_REASON_BYTES_MAX + 1];
+    const char *const refused[] = {"type", "refused", "reason", reason, NULL};
+    static const char trace[] = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01x";
+    const char *const job[] = {"type", "job", "proof", "!32", "task_id", "!16", "attempt", "#1", "trace", trace, "job", "!0", NULL};
+    memset(reason, 'x', sizeof(reason));
+    reason[RW_REASON_BYTES_MAX] = '\0';
+    assert_fails(decode_pairs(refused, &err), &err, PROTOCOL, "reason");
+    reason[RW_REASON_BYTES_MAX - 1] = '\0';
+    assert_ok(decode_pairs(refused, &err), &err);
+    assert_fails(decode_pairs(job, &err), &err, PROTOCOL, "trace");
+}
+
 static void test_documents_that_are_no_map(void **state)
 {
     (void)state;
@@ -352,6 +368,7 @@ int main(void)
         cmocka_unit_test(test_a_full_buffer_keeps_what_it_had),
         cmocka_unit_test(test_every_cut_and_every_changed_byte),
         cmocka_unit_test(test_what_is_refused),
+        cmocka_unit_test(test_texts_at_their_bounds),
         cmocka_unit_test(test_documents_that_are_no_map),
         cmocka_unit_test(test_the_proof_is_what_the_specification_says),
     };

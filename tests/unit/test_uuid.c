@@ -83,6 +83,7 @@ static void test_what_is_no_uuid(void **state)
         "017f22e279b07cc398c4dc0c0c07398f",      /* no hyphens */
         "017f22e2-79b0-7cc3-98c4-dc0c0c07398g",  /* digit */
         "017f22e27-9b0-7cc3-98c4-dc0c0c07398f",  /* hyphen elsewhere */
+        "017f22e2079b0-7cc3-98c4-dc0c0c07398f",  /* digit for a hyphen */
         "017f22e2-79b0-7cc3-98c4-dc0c0c07398 ",  /* space */
         "{17f22e2-79b0-7cc3-98c4-dc0c0c0739}",   /* braces */
         "017f22e2-79b0-7cc3-98c4-dc0c0c0739\xC3\xA9",

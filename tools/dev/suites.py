@@ -15,6 +15,7 @@ from .say import Failure, say
 
 SANITIZERS = ("asan", "tsan")
 FUZZ_SECONDS = 60
+FUZZ_TAIL_LINES = 40
 TSAN_RANDOM_BITS_MAX = 28  # with more, the thread sanitizer of gcc 12 dies with "unexpected memory mapping"
 
 
@@ -41,7 +42,8 @@ def unit(preset: str, _extra: Sequence[str]) -> bool:
 def integration(preset: str, extra: Sequence[str]) -> bool:
     if problem := userns.problem():
         raise Failure(problem)
-    return _run([sys.executable, "-m", "pytest", "tests/integration", *extra], preset)
+    named = [argument for argument in extra if (repository_root() / argument.partition("::")[0]).exists()]
+    return _run([sys.executable, "-m", "pytest", *([] if named else ["tests/integration"]), *extra], preset)
 
 
 def load(preset: str, _extra: Sequence[str]) -> bool:
@@ -56,17 +58,27 @@ def fuzz(_preset: str, extra: Sequence[str]) -> bool:
     if not targets:
         raise Failure("no fuzz targets were built")
     seconds = max(1, int(extra[0] if extra else FUZZ_SECONDS) // len(targets))
-    all_right = True
-    for target in targets:
-        name = target.name.removeprefix("fuzz_")
-        corpus = repository_root() / "tests" / "fuzz" / "corpus" / name
-        grown = folder / "corpus" / name
-        grown.mkdir(parents=True, exist_ok=True)
-        argv = [str(target), f"-max_total_time={seconds}", "-verbosity=0", f"-artifact_prefix={grown.parent}/"]
-        argv += [str(grown)] + ([str(corpus)] if corpus.is_dir() else [])
-        all_right = _run(argv, "fuzz") and all_right
-    say(f"fuzzed {len(targets)} targets for {seconds} s each: {'nothing found' if all_right else 'FOUND SOMETHING'}")
-    return all_right
+    return all([_fuzz_one(target, folder, seconds) for target in targets])
+
+
+def _fuzz_one(target: Path, folder: Path, seconds: int) -> bool:
+    """libFuzzer says much while all is well: its words go to a log, whose end is shown when it found something."""
+    name = target.name.removeprefix("fuzz_")
+    seeds = repository_root() / "tests" / "fuzz" / "corpus" / name
+    grown = folder / "corpus" / name
+    grown.mkdir(parents=True, exist_ok=True)
+    log = folder / f"{target.name}.log"
+    argv = [str(target), f"-max_total_time={seconds}", f"-artifact_prefix={grown.parent}/{name}-", str(grown)]
+    argv += [str(seeds)] if seeds.is_dir() else []
+    with open(log, "wb") as out:
+        status = subprocess.run(argv, cwd=repository_root(), stdout=out, stderr=out, check=False).returncode
+    if status == 0:
+        say(f"fuzzed {name} for {seconds} s: nothing found")
+        return True
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    begin = next((number for number, line in enumerate(lines) if "ERROR" in line), max(0, len(lines) - FUZZ_TAIL_LINES))
+    say(f"fuzzed {name}: FOUND SOMETHING (log: {log})\n" + "\n".join(lines[begin : begin + FUZZ_TAIL_LINES]))
+    return False
 
 
 SUITES: Dict[str, Callable[[str, Sequence[str]], bool]] = {"unit": unit, "integration": integration, "load": load, "fuzz": fuzz}

@@ -7,6 +7,8 @@
 #ifndef RW_HTTP_SERVER_H
 #define RW_HTTP_SERVER_H
 
+#include <stdatomic.h>
+
 #include <rw/config.h>
 #include <rw/json.h>
 #include <rw/metrics.h>
@@ -14,6 +16,7 @@
 
 struct rw_http_server;
 struct rw_http_request;
+struct rw_http_content;
 
 typedef void (*rw_http_handler)(void *ctx, struct rw_http_request *request);
 
@@ -49,12 +52,23 @@ const char *rw_http_header(const struct rw_http_request *request, const char *na
 struct rw_bytes rw_http_body(const struct rw_http_request *request);
 /* The request's own trace: a child of the traceparent header, or a fresh one. */
 const struct rw_trace *rw_http_trace(const struct rw_http_request *request);
+/* Whether the client of a request that waits for its answer has closed its connection by now: libmicrohttpd does not look while a
+ * connection is suspended. Any thread, before the reply. False while it is not known. */
+bool rw_http_client_left(struct rw_http_request *request);
 /* Extra header of the reply; before replying. Values with control characters are refused by dropping the header. */
 void rw_http_set_header(struct rw_http_request *request, const char *name, const char *value);
 
+/* A body that answers share. data is from malloc and taken. alive (may be NULL) is the sum of the lengths of all that are alive, those
+ * under way to slow clients included; it must outlive them. */
+struct rw_http_content *rw_http_content_new(void *data, size_t len, atomic_size_t *alive);
+void rw_http_content_unref(struct rw_http_content *content);
+RW_DEFINE_AUTO(struct rw_http_content *, rw_http_content_unref);
+
 /* Each answers the request and gives it up; any thread, exactly one of them exactly once. */
 void rw_http_reply(struct rw_http_request *request, int status, const char *content_type, struct rw_bytes body); /* copies */
-void rw_http_reply_json(struct rw_http_request *request, int status, cJSON *json);                               /* takes json */
+/* The same with a content that several answers share, without copying it; the caller keeps its own reference. */
+void rw_http_reply_content(struct rw_http_request *request, int status, const char *content_type, struct rw_http_content *content);
+void rw_http_reply_json(struct rw_http_request *request, int status, cJSON *json); /* takes json */
 void rw_http_reply_error(struct rw_http_request *request, const struct rw_error *err, const struct rw_field_errors *fields);
 
 #endif

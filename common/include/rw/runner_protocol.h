@@ -69,11 +69,11 @@ struct rw_run_result {
 /* A decoded message. Byte views are borrowed from the payload that was decoded. */
 struct rw_message {
     enum rw_message_type type;
+    uint32_t attempt;                 /* job */
     struct rw_bytes nonce;            /* hello: RW_NONCE_BYTES */
     struct rw_bytes proof;            /* runner's hello, job: RW_PROOF_BYTES */
     struct rw_uuid lease_id;          /* scheduler's hello */
     struct rw_uuid task_id;           /* job */
-    uint32_t attempt;                 /* job */
     struct rw_trace trace;            /* job; empty text when absent */
     struct rw_bytes job;              /* job: for rw_job_decode */
     enum rw_stage stage;              /* started */

@@ -1,0 +1,37 @@
+/* The runner's command line and secret. */
+#ifndef RUNNER_OPTIONS_H
+#define RUNNER_OPTIONS_H
+
+#include <sys/types.h>
+
+#include <rw/error.h>
+#include <rw/runner_protocol.h>
+
+#include "sandbox.h"
+
+enum options_mode { OPTIONS_RUN, OPTIONS_PROBE, OPTIONS_SWEEP, OPTIONS_HELP, OPTIONS_VERSION };
+
+struct options {
+    enum options_mode mode;
+    const char *pod;    /* for the log */
+    const char *listen; /* run: the address */
+    const char *cgroup; /* NULL: none */
+    const char *sweep;  /* sweep: the cgroup's name */
+    const struct sandbox_strategy *strategy;
+    int secret_fd;  /* -1: the secret is in the environment */
+    int control_fd; /* -1: none */
+    bool has_uid_base;
+    uid_t uid_base;
+};
+
+extern const char options_help[];
+
+/* Borrows from argv. CONFIG. */
+RW_NODISCARD int options_parse(int argc, char **argv, struct options *ret_options, struct rw_error *err);
+/* Read the secret from its descriptor (and close that) or from RUNWAVE_POD_SECRET. CONFIG. */
+RW_NODISCARD int options_read_secret(const struct options *options, uint8_t secret[static RW_POD_SECRET_BYTES],
+                                     struct rw_error *err);
+/* Overwrite and empty the environment: nothing of it is needed, and it may have held the secret. */
+void options_wipe_environment(void);
+
+#endif

@@ -1,0 +1,166 @@
+/* Preparing and locking down. */
+#include "pod.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/capability.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include <rw/auto.h>
+#include <rw/log.h>
+
+#include "filter.h"
+#include "landlock.h"
+#include "privileges.h"
+
+enum { DESTROY_MS_MAX = 5000, ALL_IDS_BASE = 2000000000, FEW_IDS_BASE = 40000, FEW_IDS_PIDS = 12000 };
+
+/* Without --uid-base, ids no other runner has: derived from the process id. A user namespace of ours has only some 65,536. */
+static uid_t default_uid_base(void)
+{
+    unsigned inside = 0;
+    unsigned outside = 0;
+    unsigned count = 0;
+    FILE *map = fopen("/proc/self/uid_map", "re");
+    if (map) {
+        if (fscanf(map, "%u %u %u", &inside, &outside, &count) != 3) {
+            count = 0;
+        }
+        (void)fclose(map);
+    }
+    uid_t pid = (uid_t)getpid();
+    return count == UINT32_MAX ? ALL_IDS_BASE + 2 * pid : FEW_IDS_BASE + 2 * (pid % FEW_IDS_PIDS);
+}
+
+static void make_cgroup(struct pod *pod, const char *name)
+{
+    struct rw_error err = {0};
+    if (!name) {
+        return;
+    }
+    pod->has_cgroup = cgroup_create(name, &pod->cgroup, &err) == 0;
+    if (!pod->has_cgroup) {
+        rw_log_error(RW_LOG_INFO, "no cgroup; memory and cpu time are watched instead", &err);
+    }
+    pod->config.cgroup = pod->has_cgroup ? &pod->cgroup : NULL;
+}
+
+int pod_prepare(struct pod *pod, const struct options *options, struct rw_error *err)
+{
+    bool has_namespaces = options->strategy == &sandbox_namespaces;
+    bool is_root = geteuid() == 0 && has_namespaces;
+    *pod = (struct pod){.config = {.is_root = is_root, .uid = geteuid(), .gid = getegid()}};
+    memset(&pod->pipes, -1, sizeof(pod->pipes));
+    pod->config.uid_base = options->has_uid_base ? options->uid_base : default_uid_base();
+    make_cgroup(pod, has_namespaces ? options->cgroup : NULL);
+    const struct filter_options filter = {.has_own_network = options->strategy->has_own_network,
+                                          .is_memory_watched = !cgroup_has(pod->config.cgroup, CGROUP_MEMORY)};
+    uid_t owner = is_root ? pod->config.uid_base + 1 : (uid_t)-1;
+    if (filter_build(&filter, &pod->config.filter, err) < 0 || attempt_pipes_make(&pod->pipes, owner, owner, err) < 0 ||
+        options->strategy->prepare(&pod->sandbox, &pod->config, err) < 0) {
+        pod_destroy(pod);
+        return -1;
+    }
+    return 0;
+}
+
+int pod_lock_down(const struct pod *pod, int keep_dir_fd, struct rw_error *err)
+{
+    int dir_fds[CGROUP_PLACES_MAX + 1];
+    unsigned n = 0;
+    /* To end the sandbox, whose processes have other ids. */
+    if (privileges_keep(PRIVILEGE(CAP_KILL), err) < 0) {
+        return -1;
+    }
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) {
+        return rw_fail_sys(err, INTERNAL, errno, "PR_SET_NO_NEW_PRIVS");
+    }
+    if (pod->sandbox.strategy != &sandbox_namespaces || landlock_level() == 0) {
+        return 0; /* in a container the code is forked from here and must keep its files */
+    }
+    for (unsigned i = 0; pod->has_cgroup && i < pod->cgroup.n_folders; i++) {
+        dir_fds[n++] = pod->cgroup.folders[i].parent_fd;
+    }
+    if (keep_dir_fd >= 0) {
+        dir_fds[n++] = keep_dir_fd;
+    }
+    RW_AUTO_FD int ruleset_fd = landlock_ruleset_for_runner(dir_fds, n, err);
+    return ruleset_fd < 0 ? -1 : landlock_enter(ruleset_fd, err);
+}
+
+static void close_pipes(struct attempt_pipes *pipes)
+{
+    for (int stage = 0; stage < _RW_STAGE_MAX; stage++) {
+        for (int fd = 0; fd < ATTEMPT_FDS; fd++) {
+            if (pipes->childs[stage][fd] >= 0) {
+                (void)close(rw_take_fd(&pipes->childs[stage][fd]));
+            }
+            if (pipes->ours[stage][fd] >= 0) {
+                (void)close(rw_take_fd(&pipes->ours[stage][fd]));
+            }
+        }
+    }
+}
+
+void pod_destroy(struct pod *pod)
+{
+    if (pod->sandbox.strategy) {
+        pod->sandbox.strategy->destroy(&pod->sandbox, DESTROY_MS_MAX);
+    }
+    if (pod->has_cgroup) {
+        cgroup_remove(&pod->cgroup);
+        pod->has_cgroup = false;
+    }
+    close_pipes(&pod->pipes);
+    filter_done(&pod->config.filter);
+}
+
+/* Messages are our own words and file names of the kernel's: quotes and backslashes are all that JSON needs escaped. */
+static void print_text(const char *text)
+{
+    putchar('"');
+    for (; *text; text++) {
+        if (*text == '"' || *text == '\\') {
+            putchar('\\');
+        }
+        putchar(*text < ' ' ? ' ' : *text);
+    }
+    putchar('"');
+}
+
+static const char *boolean(bool value)
+{
+    return value ? "true" : "false";
+}
+
+int pod_probe(const struct options *options)
+{
+    struct rw_error err = {0};
+    struct pod pod;
+    char cgroup[64];
+    struct options probed = *options;
+    (void)snprintf(cgroup, sizeof(cgroup), "runwave-probe-%d", getpid());
+    probed.cgroup = probed.cgroup ? probed.cgroup : cgroup;
+    bool works = pod_prepare(&pod, &probed, &err) == 0;
+    const struct cgroup *group = works && pod.has_cgroup ? &pod.cgroup : NULL;
+    bool is_namespaces = options->strategy == &sandbox_namespaces;
+    printf("{\"version\": \"" RUNWAVE_VERSION "\", \"sandbox\": \"%s\", \"works\": %s, \"own_uid\": %s, ", options->strategy->name,
+           boolean(works), boolean(works && is_namespaces && geteuid() == 0));
+    printf("\"namespaces\": %s, \"landlock_abi\": %d, \"seccomp\": %s, ", boolean(works && is_namespaces), landlock_level(),
+           boolean(works));
+    printf("\"cgroup\": {\"version\": %d, \"memory\": %s, \"pids\": %s, \"cpu\": %s}, \"error\": ", group ? group->version : 0,
+           boolean(cgroup_has(group, CGROUP_MEMORY)), boolean(cgroup_has(group, CGROUP_PIDS)),
+           boolean(cgroup_has(group, CGROUP_CPU)));
+    print_text(works ? "" : err.message);
+    printf("}\n");
+    if (!works) {
+        (void)fprintf(stderr, "runwave-runner: no %s sandbox can be made here: %s\n", options->strategy->name, err.message);
+        return rw_err_exit_code(RW_ERR_UNSUPPORTED);
+    }
+    pod_destroy(&pod);
+    return 0;
+}

@@ -1,0 +1,337 @@
+/* The supervisor. The stage is over when its main process has ended: then all others are killed at once, whatever they hold open,
+ * and only when the last one is reaped is the stage's end reported. */
+#include "supervisor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/fsuid.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <rw/auto.h>
+#include <rw/clock.h>
+
+#include "files.h"
+
+enum { REAPED_IN_A_ROW_MAX = 256, TRIM_ABOVE_BYTES = 256 * 1024 };
+
+static void report_failed(struct supervisor *supervisor, enum sandbox_report_type type, int sys_errno, const char *message)
+{
+    struct sandbox_report report = {.type = type, .sys_errno = sys_errno};
+    (void)snprintf(report.message, sizeof(report.message), "%.*s", (int)sizeof(report.message) - 1, message);
+    supervisor->config.report(supervisor->config.context, &report);
+}
+
+static int watch(struct supervisor *supervisor, int fd, struct rw_error *err)
+{
+    struct epoll_event event = {.events = EPOLLIN};
+    if (epoll_ctl(supervisor->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0) {
+        return rw_fail_sys(err, INTERNAL, errno, "epoll_ctl");
+    }
+    return 0;
+}
+
+int supervisor_init(struct supervisor *supervisor, const struct supervisor_config *config, struct rw_error *err)
+{
+    sigset_t child;
+    sigemptyset(&child);
+    sigaddset(&child, SIGCHLD);
+    *supervisor = (struct supervisor){.config = *config, .record_fd = -1, .signal_fd = -1};
+    supervisor->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    if (supervisor->epoll_fd < 0 || sigprocmask(SIG_BLOCK, &child, NULL) < 0) {
+        return rw_fail_sys(err, INTERNAL, errno, "epoll_create1");
+    }
+    supervisor->signal_fd = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (supervisor->signal_fd < 0) {
+        return rw_fail_sys(err, INTERNAL, errno, "signalfd");
+    }
+    return watch(supervisor, supervisor->signal_fd, err);
+}
+
+static void close_fd(int *fd)
+{
+    if (*fd >= 0) {
+        (void)close(rw_take_fd(fd));
+    }
+}
+
+void supervisor_done(struct supervisor *supervisor)
+{
+    close_fd(&supervisor->record_fd);
+    close_fd(&supervisor->signal_fd);
+    close_fd(&supervisor->epoll_fd);
+    rw_job_free(rw_take(supervisor->job));
+    process_table_done(&supervisor->table);
+}
+
+void supervisor_kill_all(struct supervisor *supervisor)
+{
+    if (supervisor->config.is_pid_1) {
+        (void)kill(-1, SIGKILL);
+        return;
+    }
+    process_table_read(supervisor->config.proc_fd, getpid(), true, &supervisor->table);
+    for (size_t i = 0; i < supervisor->table.n; i++) {
+        (void)kill(supervisor->table.processes[i].pid, SIGKILL);
+    }
+}
+
+/* --- job ----------------------------------------------------------------------------------------------------------------------- */
+
+static int map_job(int fd, struct rw_job **ret_job, struct rw_error *err)
+{
+    struct stat st;
+    if (fstat(fd, &st) < 0 || st.st_size <= 0 || st.st_size > RW_JOB_BYTES_MAX) {
+        return rw_fail_sys(err, PROTOCOL, errno, "the job's bytes");
+    }
+    void *bytes = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (bytes == MAP_FAILED) {
+        return rw_fail_sys(err, INTERNAL, errno, "mapping the job");
+    }
+    int status = rw_job_decode(rw_bytes_of(bytes, (size_t)st.st_size), ret_job, err);
+    (void)munmap(bytes, (size_t)st.st_size);
+    return status;
+}
+
+/* The code's children are copies of this process: what it holds counts in their peak, so the contents go at once. */
+static void forget_contents(struct rw_job *job)
+{
+    size_t total = 0;
+    for (size_t i = 0; i < job->n_files; i++) {
+        total += job->files[i].content_len;
+        free(rw_take(job->files[i].content));
+        job->files[i].content_len = 0;
+    }
+    total += job->stdin_len;
+    free(rw_take(job->stdin_data));
+    job->stdin_len = 0;
+    if (total > TRIM_ABOVE_BYTES) {
+        (void)malloc_trim(0);
+    }
+}
+
+static int limit_disk(struct supervisor *supervisor, uint64_t disk_bytes, struct rw_error *err)
+{
+    return supervisor->config.limit_disk ? supervisor->config.limit_disk(supervisor->config.context, disk_bytes, err) : 0;
+}
+
+/* As the code's own uid, so that the files are its, and so that its limits hold. */
+static int write_files(struct supervisor *supervisor, struct rw_error *err)
+{
+    bool switches = supervisor->config.policy.switches_ids;
+    if (switches) {
+        (void)setfsgid(SANDBOX_GID);
+        (void)setfsuid(SANDBOX_UID);
+    }
+    mode_t mask = umask(0);
+    int status = files_write(supervisor->config.work_fd, supervisor->job, err);
+    (void)umask(mask);
+    if (switches) {
+        (void)setfsuid(0);
+        (void)setfsgid(0);
+    }
+    return status;
+}
+
+static void take_job(struct supervisor *supervisor, int fd)
+{
+    struct rw_error err = {0};
+    rw_job_free(rw_take(supervisor->job));
+    if (map_job(fd, &supervisor->job, &err) < 0 ||
+        limit_disk(supervisor,
+                   supervisor->job->has_compile ? supervisor->job->compile.limits.disk_bytes
+                                                : supervisor->job->run.limits.disk_bytes,
+                   &err) < 0 ||
+        write_files(supervisor, &err) < 0) {
+        rw_job_free(rw_take(supervisor->job)); /* so that no stage of it can start */
+        report_failed(supervisor, SANDBOX_REPORT_FAILED, err.sys_errno, err.message);
+        return;
+    }
+    forget_contents(supervisor->job);
+}
+
+/* --- stage --------------------------------------------------------------------------------------------------------------------- */
+
+static int spawn(struct supervisor *supervisor, const struct rw_job_stage *stage, const int *fds, struct rw_error *err)
+{
+    int records[2];
+    if (limit_disk(supervisor, stage->limits.disk_bytes, err) < 0) {
+        return -1;
+    }
+    if (pipe2(records, O_CLOEXEC | O_NONBLOCK) < 0) {
+        return rw_fail_sys(err, INTERNAL, errno, "pipe2");
+    }
+    pid_t pid = fork();
+    if (pid == 0) {
+        launch(&supervisor->config.policy, stage, fds, records[1]);
+    }
+    int fork_errno = errno;
+    (void)close(records[1]);
+    supervisor->record_fd = records[0];
+    if (pid < 0) {
+        close_fd(&supervisor->record_fd);
+        return rw_fail_sys(err, INTERNAL, fork_errno, "fork");
+    }
+    supervisor->main_pid = pid;
+    supervisor->state = SUPERVISOR_STARTING;
+    supervisor->exited = (struct sandbox_report){.type = SANDBOX_REPORT_EXITED};
+    supervisor->exec_at_us = 0;
+    return watch(supervisor, supervisor->record_fd, err);
+}
+
+static void spawn_stage(struct supervisor *supervisor, enum rw_stage stage, const int *fds, size_t n_fds)
+{
+    struct rw_error err = {0};
+    if (!supervisor->job || supervisor->state != SUPERVISOR_IDLE || n_fds != SANDBOX_FDS_MAX) {
+        report_failed(supervisor, SANDBOX_REPORT_FAILED, 0, "a stage out of turn");
+        return;
+    }
+    const struct rw_job_stage *what = stage == RW_STAGE_COMPILE ? &supervisor->job->compile : &supervisor->job->run;
+    if (spawn(supervisor, what, fds, &err) < 0) {
+        report_failed(supervisor, SANDBOX_REPORT_FAILED, err.sys_errno, err.message);
+    }
+}
+
+static void report_launch_failure(struct supervisor *supervisor, const struct launch_record *record)
+{
+    char message[SANDBOX_MESSAGE_BYTES];
+    (void)snprintf(message, sizeof(message), "cannot %s the program: %s", launch_step_name(record->step),
+                   strerror(record->sys_errno));
+    report_failed(supervisor, record->step == LAUNCH_EXEC ? SANDBOX_REPORT_EXEC_FAILED : SANDBOX_REPORT_FAILED, record->sys_errno,
+                  message);
+}
+
+/* The records end when the exec closes the pipe, or the child's death does. */
+static void read_records(struct supervisor *supervisor)
+{
+    struct launch_record record;
+    ssize_t n;
+    while (supervisor->record_fd >= 0 && (n = read(supervisor->record_fd, &record, sizeof(record))) >= 0) {
+        if (n == sizeof(record) && record.step == LAUNCH_EXEC_NEXT) {
+            supervisor->exec_at_us = record.at_us;
+        } else if (n == sizeof(record)) {
+            supervisor->exec_at_us = 0;
+            supervisor->state = SUPERVISOR_RUNNING;
+            report_launch_failure(supervisor, &record);
+        } else {
+            close_fd(&supervisor->record_fd);
+        }
+    }
+    if (supervisor->record_fd < 0 && supervisor->state == SUPERVISOR_STARTING) {
+        supervisor->state = SUPERVISOR_RUNNING;
+        struct sandbox_report report = {.type = SANDBOX_REPORT_STARTED, .at_us = supervisor->exec_at_us};
+        supervisor->config.report(supervisor->config.context, &report);
+    }
+}
+
+static uint64_t timeval_us(struct timeval value)
+{
+    return (uint64_t)value.tv_sec * 1000000 + (uint64_t)value.tv_usec;
+}
+
+/* A reaped process brings its own use and that of every child it waited for. */
+static void account(struct sandbox_report *exited, const struct rusage *usage)
+{
+    uint64_t resident_bytes = (uint64_t)usage->ru_maxrss * 1024;
+    exited->usage.cpu_user_us += timeval_us(usage->ru_utime);
+    exited->usage.cpu_system_us += timeval_us(usage->ru_stime);
+    exited->usage.memory_bytes = resident_bytes > exited->usage.memory_bytes ? resident_bytes : exited->usage.memory_bytes;
+}
+
+static void main_ended(struct supervisor *supervisor, int status)
+{
+    struct sandbox_report *exited = &supervisor->exited;
+    int64_t now_us = rw_monotonic_us();
+    read_records(supervisor); /* so that the start is reported before the end */
+    exited->has_exit_code = WIFEXITED(status);
+    exited->exit_code = exited->has_exit_code ? WEXITSTATUS(status) : 0;
+    exited->signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+    exited->usage.wall_us = supervisor->exec_at_us ? (uint64_t)(now_us - supervisor->exec_at_us) : 0;
+    supervisor->state = SUPERVISOR_ENDING;
+    supervisor->main_pid = 0;
+    supervisor_kill_all(supervisor);
+}
+
+/* Bounded, so that a storm of dying children cannot keep commands waiting. Returns false when all children are gone. */
+static bool reap(struct supervisor *supervisor)
+{
+    for (int i = 0; i < REAPED_IN_A_ROW_MAX; i++) {
+        int status;
+        struct rusage usage;
+        pid_t pid = wait4(-1, &status, WNOHANG, &usage);
+        if (pid <= 0) {
+            return pid == 0;
+        }
+        account(&supervisor->exited, &usage);
+        if (pid == supervisor->main_pid) {
+            main_ended(supervisor, status);
+        }
+    }
+    (void)kill(getpid(), SIGCHLD); /* come back for the rest */
+    return true;
+}
+
+void supervisor_dispatch(struct supervisor *supervisor)
+{
+    struct signalfd_siginfo info;
+    while (read(supervisor->signal_fd, &info, sizeof(info)) > 0) {
+    }
+    read_records(supervisor);
+    bool has_children = reap(supervisor);
+    if (supervisor->state != SUPERVISOR_ENDING) {
+        return;
+    }
+    if (has_children) {
+        supervisor_kill_all(supervisor); /* what was forked while the table was read; with PID 1 there is no such */
+        return;
+    }
+    supervisor->state = SUPERVISOR_IDLE;
+    supervisor->config.report(supervisor->config.context, &supervisor->exited);
+}
+
+/* --- measuring ----------------------------------------------------------------------------------------------------------------- */
+
+static void sample(struct supervisor *supervisor, uint64_t memory_bytes)
+{
+    struct sandbox_report report = {.type = SANDBOX_REPORT_SAMPLE};
+    struct statvfs used;
+    process_table_read(supervisor->config.proc_fd, getpid(), !supervisor->config.is_pid_1, &supervisor->table);
+    process_table_usage(supervisor->config.proc_fd, &supervisor->table, memory_bytes, &report.usage);
+    report.usage.cpu_user_us += supervisor->exited.usage.cpu_user_us;
+    report.usage.cpu_system_us += supervisor->exited.usage.cpu_system_us;
+    /* The private folders are memory too, where they are a tmpfs of our own. */
+    if (supervisor->config.limit_disk && fstatvfs(supervisor->config.work_fd, &used) == 0) {
+        report.usage.memory_bytes += (used.f_blocks - used.f_bfree) * used.f_frsize;
+    }
+    supervisor->config.report(supervisor->config.context, &report);
+}
+
+void supervisor_command(struct supervisor *supervisor, const struct sandbox_command *command, const int *fds, size_t n_fds)
+{
+    switch (command->type) {
+    case SANDBOX_COMMAND_JOB:
+        take_job(supervisor, n_fds == 1 ? fds[0] : -1);
+        return;
+    case SANDBOX_COMMAND_SPAWN:
+        spawn_stage(supervisor, command->stage, fds, n_fds);
+        return;
+    case SANDBOX_COMMAND_SAMPLE:
+        sample(supervisor, command->memory_bytes);
+        return;
+    case SANDBOX_COMMAND_KILL:
+        supervisor_kill_all(supervisor);
+        return;
+    case SANDBOX_COMMAND_BUILD:
+        return;
+    }
+}
