@@ -26,6 +26,8 @@ struct kube_lease {
     int64_t sent_ms;                  /* when the write under way was sent: the lease counts from there */
     int64_t renewed_ms;               /* of our own hold */
     int64_t transitions;
+    char told_holder[IDENTITY_BYTES];
+    bool is_told;
     bool is_held;
     bool is_releasing;
     int n_open;
@@ -44,8 +46,11 @@ static void again_after(struct kube_lease *lease, uint32_t delay_ms)
 
 static void set_held(struct kube_lease *lease, bool is_held)
 {
-    if (lease->is_held != is_held) {
+    bool is_news = !lease->is_told || lease->is_held != is_held || strcmp(lease->holder, lease->told_holder) != 0;
+    if (is_news) {
+        lease->is_told = true;
         lease->is_held = is_held;
+        memcpy(lease->told_holder, lease->holder, sizeof(lease->told_holder));
         lease->options.changed(lease->options.arg, is_held, lease->holder);
     }
 }

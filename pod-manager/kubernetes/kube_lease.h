@@ -17,7 +17,8 @@ struct kube_lease_options {
     uint32_t duration_ms; /* others wait that long after they last saw the lease change */
     uint32_t deadline_ms; /* the leader steps down when it could not renew for so long; less than the duration */
     uint32_t retry_ms;
-    void (*changed)(void *arg, bool is_leader, const char *holder); /* holder: of the lease, as last seen; "" for nobody */
+    /* Once it is known who leads, and whenever that changes. holder: of the lease, as last seen; "" for nobody. */
+    void (*changed)(void *arg, bool is_leader, const char *holder);
     void *arg;
 };
 

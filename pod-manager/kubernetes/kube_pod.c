@@ -114,6 +114,8 @@ static void read_containers(const cJSON *object, struct kube_pod *pod)
         const cJSON *terminated = kube_at(status, "state", "terminated", NULL);
         if (cJSON_IsObject(terminated)) {
             const char *reason = kube_string(terminated, "reason", NULL);
+            const cJSON *exit_code = kube_at(terminated, "exitCode", NULL);
+            pod->has_finished = cJSON_IsNumber(exit_code) && exit_code->valuedouble == 0;
             enum kube_trouble trouble = look_up(terminated_reasons, RW_ARRAY_SIZE(terminated_reasons), reason);
             set_trouble(pod, trouble == KUBE_TROUBLE_NONE ? KUBE_TROUBLE_EXITED : trouble, reason,
                         kube_string(terminated, "message", NULL));

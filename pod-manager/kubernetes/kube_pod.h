@@ -37,8 +37,9 @@ struct kube_pod {
     char language[64];                         /* "" without the label */
     char template_version[KUBE_UID_BYTES + KUBE_VERSION_BYTES];
     bool is_ready;
-    bool is_leased;   /* by its label, which follows behind the lease */
-    bool is_deleting; /* has a deletionTimestamp */
+    bool is_leased;    /* by its label, which follows behind the lease */
+    bool is_deleting;  /* has a deletionTimestamp */
+    bool has_finished; /* its runner ended well, as after a job */
     bool has_secret;
     uint8_t secret[RW_POD_SECRET_BYTES];
     enum kube_trouble trouble;

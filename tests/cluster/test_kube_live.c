@@ -368,7 +368,7 @@ static void on_changed(void *arg, bool is_leader, const char *holder)
 {
     (void)holder;
     struct candidate *candidate = arg;
-    candidate->n_changes++;
+    candidate->n_changes += candidate->is_leader != is_leader;
     candidate->is_leader = is_leader;
 }
 
