@@ -415,14 +415,14 @@ static void nothing_is_made_by_a_backend_that_cannot(void **state)
 static void pods_of_an_earlier_instance_are_adopted(void **state)
 {
     (void)state;
-    static const uint8_t secret[RW_POD_SECRET_BYTES] = {7};
+    static const uint8_t secret[RW_POD_SECRET_BYTES] = {1, 2, 3};
     struct bench bench;
     struct wish wish;
     reset_fake();
     fake.is_usable = false;
     open_bench(&bench);
     run_for(&bench, 20);
-    struct backend_ready info = {.address = "unix:/earlier", .secret = secret};
+    struct backend_ready info = {.address = "unix:/nowhere", .secret = secret};
     fake.events.adopted(fake.events.arg, "python-leased", "python", true);
     fake.events.adopted(fake.events.arg, "python-warm", "python", false);
     fake.events.adopted(fake.events.arg, "cobol-warm", "cobol", false); /* a language that is no more */
