@@ -148,6 +148,15 @@ enum {
     /* The first system call number that this list's authors have not looked at (cachestat, Linux 6.5); from 424 on all
      * architectures number alike. */
     FIRST_UNKNOWN_CALL = 451,
+    FIRST_COMMON_CALL = 424,
+/* Before that every architecture has a gap of numbers behind its own table, and may fill it with calls of its own. */
+#if defined(__x86_64__)
+    FIRST_CALL_IN_GAP = 335,
+#elif defined(__aarch64__)
+    FIRST_CALL_IN_GAP = 295,
+#else
+    FIRST_CALL_IN_GAP = FIRST_COMMON_CALL,
+#endif
 };
 
 static int deny(scmp_filter_ctx context, const struct denied_call *calls, size_t n_calls, struct rw_error *err)
@@ -226,12 +235,14 @@ static int add_rules(scmp_filter_ctx context, const struct filter_options *optio
     return options->has_own_network ? 0 : deny(context, denied_without_network, RW_ARRAY_SIZE(denied_without_network), err);
 }
 
-/* What libseccomp cannot say: a range of numbers. Jumps are relative, so these three stand before its program. x32 calls (bit 30)
+/* What libseccomp cannot say: ranges of numbers. Jumps are relative, so these stand before its program. x32 calls (bit 30)
  * are left to it: their "architecture" is killed. */
 static const struct sock_filter unknown_calls[] = {
     BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-    BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 0x40000000, 2, 0),
-    BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, FIRST_UNKNOWN_CALL, 0, 1),
+    BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 0x40000000, 4, 0),
+    BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, FIRST_UNKNOWN_CALL, 2, 0),
+    BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, FIRST_COMMON_CALL, 2, 0),
+    BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, FIRST_CALL_IN_GAP, 0, 1),
     BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
 };
 
