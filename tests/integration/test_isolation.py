@@ -117,7 +117,8 @@ import ctypes
 libc = ctypes.CDLL(None, use_errno=True)
 found = {}
 for name, number in {"io_uring_setup": 425, "bpf": 321, "userfaultfd": 323, "perf_event_open": 298, "keyctl": 250, "add_key": 248,
-                     "kexec_load": 246, "init_module": 175, "open_by_handle_at": 304, "process_vm_readv": 310}.items():
+                     "kexec_load": 246, "init_module": 175, "open_by_handle_at": 304, "process_vm_readv": 310,
+                     "io_setup": 206}.items():
     found[name] = libc.syscall(number, 1, 0, 0, 0, 0)
 """
     )
