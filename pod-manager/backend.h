@@ -86,7 +86,7 @@ struct backend_class {
     /* A name that is not known (any more) is no fault. Safe to repeat, also to go from gently to at once. */
     void (*destroy)(struct backend *backend, const char *pod, enum backend_manner manner);
     /* Optional. The pod has been leased: for those who look at the platform, and for the instance that comes after this one. */
-    void (*mark_leased)(struct backend *backend, const char *pod);
+    void (*mark_leased)(struct backend *backend, const char *pod, uint32_t deadline_ms);
     /* Optional. The manager is stopping: another instance may take the pods over. `gone` (handed over) comes for each soon; until then
      * destroy does nothing any more. Without it, the manager destroys its pods when it stops. */
     void (*hand_over)(struct backend *backend);

@@ -85,10 +85,11 @@ static void tell_usable(struct kubernetes *kubernetes, bool is_usable, const cha
     kubernetes->events.usable(kubernetes->events.arg, is_usable, is_usable ? NULL : kubernetes->told);
 }
 
-/* Why the view is of no use; NULL while it is, or while there is hope. */
-static const char *view_trouble(const struct kubernetes_view *view)
+/* Why the view is of no use; NULL while it is, or while there is hope. Of templates an old view does. */
+static const char *view_trouble(const struct kubernetes *kubernetes, const struct kubernetes_view *view)
 {
-    if (view->is_current || (view->is_listed && rw_monotonic_ms() - view->lost_ms < VIEW_PATIENCE_MS)) {
+    bool is_fresh = view == &kubernetes->templates_view || rw_monotonic_ms() - view->lost_ms < VIEW_PATIENCE_MS;
+    if (view->is_current || (view->is_listed && is_fresh)) {
         return NULL;
     }
     return *view->trouble ? view->trouble : NULL;
@@ -120,14 +121,16 @@ static void deactivate(struct kubernetes *kubernetes)
 
 void kubernetes_update(struct kubernetes *kubernetes)
 {
-    const char *pods_trouble = view_trouble(&kubernetes->pods_view);
-    const char *templates_trouble = view_trouble(&kubernetes->templates_view);
+    const char *pods_trouble = view_trouble(kubernetes, &kubernetes->pods_view);
+    const char *templates_trouble = view_trouble(kubernetes, &kubernetes->templates_view);
     bool is_listed = kubernetes->pods_view.is_listed && kubernetes->templates_view.is_listed;
     char standby[KUBERNETES_TEXT_BYTES + 64];
     if (kubernetes->is_handing_over) {
         return;
     }
-    if (kubernetes->is_active && !kubernetes->is_leading) {
+    /* Where only the renewal failed, nobody else has our pods yet: they are kept, and none is made, until somebody has taken the Lease. */
+    bool is_followed = *kubernetes->holder && strcmp(kubernetes->holder, kubernetes->identity) != 0;
+    if (kubernetes->is_active && !kubernetes->is_leading && is_followed) {
         tell_usable(kubernetes, false, "not leading any more"); /* first, so that none is made in the place of those that go */
         deactivate(kubernetes);
     }
@@ -136,7 +139,8 @@ void kubernetes_update(struct kubernetes *kubernetes)
     } else if (pods_trouble || templates_trouble) {
         tell_usable(kubernetes, false, pods_trouble ? pods_trouble : templates_trouble);
     } else if (kubernetes->is_elected && !kubernetes->is_leading) {
-        (void)snprintf(standby, sizeof(standby), "standing by: %s leads", *kubernetes->holder ? kubernetes->holder : "nobody");
+        (void)snprintf(standby, sizeof(standby), is_followed ? "standing by: %s leads" : "the Lease %s could not be renewed",
+                       is_followed ? kubernetes->holder : kubernetes->config->lease);
         tell_usable(kubernetes, false, standby);
     } else if (kubernetes->is_leading && is_listed && *kubernetes->anchor_uid) {
         if (!kubernetes->is_active) {
@@ -264,10 +268,11 @@ static void kubernetes_destroy(struct backend *backend, const char *name, enum b
     }
 }
 
-static void kubernetes_mark_leased(struct backend *backend, const char *name)
+static void kubernetes_mark_leased(struct backend *backend, const char *name, uint32_t deadline_ms)
 {
     struct kubernetes_pod *pod = find_pod((const struct kubernetes *)backend, name);
     if (pod && pod->is_ours) {
+        pod->leased_until_s = (rw_realtime_us() / 1000 + deadline_ms) / 1000;
         pod->wants_mark = true; /* from the tick: most tasks are over before, and need none */
     }
 }

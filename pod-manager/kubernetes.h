@@ -48,7 +48,9 @@ struct kubernetes_pod {
     int64_t born_ms;            /* by our clock */
     enum backend_reason reason; /* once it has failed or is ending */
     char detail[KUBE_DETAIL_BYTES];
-    bool is_ours; /* the manager knows it */
+    int64_t leased_until_s; /* real time, of a lease that has been marked or adopted; 0: none */
+    bool is_ours;           /* the manager knows it */
+    bool is_adopted;
     bool is_in_view;
     bool is_listed; /* by the list under way */
     bool is_ready_told;

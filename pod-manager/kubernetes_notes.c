@@ -36,6 +36,8 @@ void kubernetes_mark(struct kubernetes_pod *pod)
     cJSON *metadata = cJSON_AddObjectToObject(body, "metadata");
     cJSON_AddStringToObject(metadata, "uid", pod->seen.uid); /* of another pod of that name: 409 */
     cJSON_AddStringToObject(cJSON_AddObjectToObject(metadata, "labels"), KUBE_LABEL_STATE, "leased");
+    RW_AUTO_FREE char *until = rw_xasprintf("%lld", (long long)pod->leased_until_s);
+    cJSON_AddStringToObject(cJSON_AddObjectToObject(metadata, "annotations"), KUBE_ANNOTATION_UNTIL, until);
     pod->wants_mark = false;
     kubernetes->n_marks++;
     pod->mark = kube_client_call(

@@ -14,6 +14,7 @@
 #include "kube_stream.h"
 #include "kubernetes.h"
 
+enum { LEASE_SLACK_S = 5, LEASE_LONGEST_MS = 3600000 };
 enum { RETRY_BASE_MS = 100, RETRY_MAX_MS = 5000, DELETE_AGAIN_MS = 3000, TELL_BEFORE_MS = 1000 };
 
 static enum backend_reason reason_of(const struct kube_pod *seen)
@@ -268,7 +269,8 @@ void kubernetes_pod_adopt(struct kubernetes_pod *pod)
         return;
     }
     memcpy(pod->secret, pod->seen.secret, sizeof(pod->secret));
-    pod->is_ours = true;
+    pod->is_ours = pod->is_adopted = true;
+    pod->leased_until_s = pod->seen.leased_until_s;
     pod->step = KUBERNETES_LIVING;
     rw_log(RW_LOG_INFO, "adopting a pod", RW_LOG_STR("pod", pod->seen.name), RW_LOG_BOOL("leased", pod->seen.is_leased));
     kubernetes->events.adopted(kubernetes->events.arg, pod->seen.name, pod->seen.language, pod->seen.is_leased);
@@ -279,10 +281,17 @@ void kubernetes_pod_adopt(struct kubernetes_pod *pod)
 
 void kubernetes_pod_let_go(struct kubernetes_pod *pod)
 {
+    enum kubernetes_step step = pod->step;
     if (pod->is_ours) {
         set_reason(pod, BACKEND_HANDED_OVER, NULL);
         be_gone(pod);
     }
+    if (step == KUBERNETES_ENDING) { /* nobody has a use for it any more: it goes on being deleted */
+        set_reason(pod, BACKEND_DESTROYED, NULL);
+        pod->step = step;
+        again(pod, 0);
+    }
+    pod->is_adopted = false;
     pod->is_ready_told = pod->is_stale_told = pod->wants_mark = false;
 }
 
@@ -354,6 +363,16 @@ static void check_age(struct kubernetes_pod *pod, int64_t now_ms)
     }
 }
 
+/* A lease of an earlier instance, which nobody here can end, is over at its deadline. */
+static void check_lease(struct kubernetes_pod *pod, int64_t now_ms)
+{
+    int64_t until_s = pod->leased_until_s;
+    bool is_over = until_s ? rw_realtime_us() / 1000000 > until_s + LEASE_SLACK_S : now_ms - pod->born_ms > LEASE_LONGEST_MS;
+    if (pod->is_ours && pod->is_adopted && pod->seen.is_leased && is_over) {
+        fail(pod, BACKEND_DEADLINE, "the lease that an earlier instance gave is over");
+    }
+}
+
 static void take_step(struct kubernetes_pod *pod)
 {
     struct rw_error err;
@@ -384,6 +403,9 @@ void kubernetes_pod_tick(struct kubernetes_pod *pod, int64_t now_ms)
     }
     if (pod->step == KUBERNETES_LIVING && pod->is_in_view) {
         check_age(pod, now_ms);
+    }
+    if (pod->step == KUBERNETES_LIVING && pod->is_in_view) {
+        check_lease(pod, now_ms);
     }
     if (pod->wants_mark && !pod->mark && pod->step == KUBERNETES_LIVING && pod->is_in_view) {
         kubernetes_mark(pod);

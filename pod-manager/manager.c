@@ -57,9 +57,10 @@ static void run_grant(struct manager *manager, const struct pool_action *action,
     rw_log(RW_LOG_DEBUG, "lease granted", RW_LOG_STR("pod", pod->name), RW_LOG_STR("task_id", lease->task_id),
            RW_LOG_INT("attempt", lease->attempt), RW_LOG_INT("waited_ms", action->waited_ms));
     struct manager_grant grant = {.lease_id = &lease->id, .pod = pod->name, .address = pod->address, .secret = pod->secret};
+    uint32_t deadline_ms = request->deadline_ms;
     request->granted(request, &grant);
     if (manager->class->mark_leased) {
-        manager->class->mark_leased(manager->backend, pod->name);
+        manager->class->mark_leased(manager->backend, pod->name, deadline_ms);
     }
 }
 

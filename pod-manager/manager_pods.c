@@ -26,6 +26,7 @@ static void lose_leases(struct manager *manager, struct manager_pod *pod, enum b
     while (pod->leases) {
         struct lease *lease = pod->leases;
         DL_DELETE(pod->leases, lease);
+        lease->end_reason = backend_reason_name(reason);
         rw_counter_add(metrics->ended[outcome], 1);
         rw_gauge_add(metrics->leases, -1);
         if (outcome == MANAGER_LOST) {

@@ -210,6 +210,8 @@ int kube_pod_read(const cJSON *object, struct kube_pod *ret_pod, struct rw_error
     copy_optional(pod.language, sizeof(pod.language), kube_string(metadata, "labels", KUBE_LABEL_LANGUAGE, NULL));
     copy_optional(pod.template_version, sizeof(pod.template_version),
                   kube_string(metadata, "annotations", KUBE_ANNOTATION_TEMPLATE, NULL));
+    const char *until = kube_string(metadata, "annotations", KUBE_ANNOTATION_UNTIL, NULL);
+    pod.leased_until_s = until && strlen(until) < 12 && strspn(until, "0123456789") == strlen(until) ? strtoll(until, NULL, 10) : 0;
     const char *state = kube_string(metadata, "labels", KUBE_LABEL_STATE, NULL);
     pod.is_leased = state && strcmp(state, "leased") == 0;
     pod.is_deleting = kube_string(metadata, "deletionTimestamp", NULL) != NULL;

@@ -11,8 +11,9 @@
 
 #define KUBE_LABEL_MANAGED        "runwave.dev/pool" /* = the manager's instance; what is listed and watched */
 #define KUBE_LABEL_LANGUAGE       "runwave.dev/language"
-#define KUBE_LABEL_STATE          "runwave.dev/state"    /* warm or leased */
-#define KUBE_ANNOTATION_TEMPLATE  "runwave.dev/template" /* uid and resourceVersion of the PodTemplate it was made from */
+#define KUBE_LABEL_STATE          "runwave.dev/state"        /* warm or leased */
+#define KUBE_ANNOTATION_TEMPLATE  "runwave.dev/template"     /* uid and resourceVersion of the PodTemplate it was made from */
+#define KUBE_ANNOTATION_UNTIL     "runwave.dev/leased-until" /* seconds since the Unix epoch: when a lease is over at the latest */
 #define KUBE_ENV_SECRET           "RUNWAVE_POD_SECRET"
 #define KUBE_RUNNER_CONTAINER     "runner"
 #define KUBE_LANGUAGE_PLACEHOLDER "$(language)" /* in a template's image names */
@@ -36,6 +37,7 @@ struct kube_pod {
     char ip[KUBE_IP_BYTES];                    /* "" before it has one */
     char language[64];                         /* "" without the label */
     char template_version[KUBE_UID_BYTES + KUBE_VERSION_BYTES];
+    int64_t leased_until_s; /* 0: says nothing */
     bool is_ready;
     bool is_leased;    /* by its label, which follows behind the lease */
     bool is_deleting;  /* has a deletionTimestamp */

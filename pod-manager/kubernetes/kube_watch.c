@@ -23,8 +23,9 @@ enum {
     STREAM_SPREAD_S = 300,
     STREAM_IDLE_MS = 90000, /* bookmarks come about every minute */
     BACKOFF_BASE_MS = 100,
-    BACKOFF_MAX_MS = 30000,
-    HEALTHY_MS = 120000, /* a stream that lived so long resets the back-off */
+    BACKOFF_MAX_MS = 10000, /* we are one client, and a stale view delays leases */
+    HEALTHY_MS = 120000,    /* a stream that lived so long resets the back-off, */
+    HEARD_MS = 500,         /* and so does one that lived so long and said something: what cut it is not the server's trouble */
     CONTINUE_BYTES = 4096,
 };
 
@@ -40,6 +41,7 @@ struct kube_watch {
     char page[CONTINUE_BYTES];        /* of the list under way */
     int64_t listed_ms;
     int64_t stream_began_ms;
+    bool has_heard; /* an event of this stream */
     bool is_closed;
 };
 
@@ -134,6 +136,7 @@ static bool take_event(void *arg, const struct kube_event *event)
 {
     struct kube_watch *watch = arg;
     const struct kube_watch_events *events = &watch->options.events;
+    watch->has_heard = true;
     switch (event->type) {
     case KUBE_ADDED:
     case KUBE_MODIFIED:
@@ -173,7 +176,8 @@ static void on_stream_end(void *arg, const struct kube_answer *answer, const str
     if (watch->options.n_restarts) {
         rw_counter_add(watch->options.n_restarts, 1);
     }
-    if (rw_monotonic_ms() - watch->stream_began_ms >= HEALTHY_MS) {
+    int64_t lived_ms = rw_monotonic_ms() - watch->stream_began_ms;
+    if (lived_ms >= HEALTHY_MS || (lived_ms >= HEARD_MS && watch->has_heard)) {
         rw_backoff_reset(&watch->backoff);
     }
     bool is_too_old = err && (err->code == RW_ERR_FENCED || strcmp(answer->reason, "Expired") == 0);
@@ -200,6 +204,7 @@ static void stream(struct kube_watch *watch)
                                            watch->path, watch->query, *watch->query ? "&" : "", watch->version, timeout_s);
     kube_stream_clear(&watch->stream);
     watch->stream_began_ms = now_ms;
+    watch->has_heard = false;
     watch->call = kube_client_call(watch->options.client,
                                    &(struct kube_request){.method = "GET",
                                                           .path = path,

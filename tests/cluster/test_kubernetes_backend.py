@@ -56,6 +56,16 @@ def test_a_killed_leader_is_followed_by_one_that_adopts_its_pods(start, space):
     assert second.lease()["pod"] in before - {leased}
 
 
+def test_a_lease_of_a_killed_leader_ends_at_its_deadline(start, space):
+    first = start().wait_ready().wait_warm(2)
+    leased = first.lease(deadline_ms=15000)["pod"]
+    await_that(lambda: "leased" in space.kubectl("get", "pod", leased, "-o", "jsonpath={.metadata.labels}"), what="the label")
+    first.stop(signal.SIGKILL)
+    second = start().wait_ready(timeout_s=40).wait_warm(2)
+    await_that(lambda: leased not in space.pods(), 40, "the leased pod is swept")
+    assert len(second.pods()) == 2
+
+
 def test_a_leader_that_stops_hands_its_pods_over_at_once(start, space):
     first = start().wait_ready().wait_warm(2)
     second = start()
@@ -115,6 +125,16 @@ def test_an_image_that_is_not_there_is_told(start, space):
     assert manager.metric("runwave_pod_creates_total") <= 20  # backed off
     space.apply(runner_template())  # mended with kubectl, without a restart
     manager.wait_ready().wait_warm(2)
+
+
+def test_a_pod_that_runs_out_of_memory_is_told(start, space):
+    template = runner_template()
+    container = template["template"]["spec"]["containers"][0]
+    container.update(command=["/eat"], resources={"limits": {"memory": "16Mi"}})
+    space.apply(template)
+    manager = start()
+    await_that(lambda: manager.metric("runwave_pod_failures_total", reason="oom_killed") >= 1, what="the reason in the metrics")
+    await_that(lambda: events(space, "OomKilled"), what="the Event")
 
 
 def test_a_pod_without_a_node_is_told(start, space):
@@ -187,17 +207,12 @@ def test_200_pods_with_connections_cut_every_second_stay_below_the_ceiling(start
     try:
         manager.wait_ready(timeout_s=120).wait_warm(10, timeout_s=120)
         leases = []
-        takers = [threading.Thread(target=lambda: leases.append(manager.lease(wait_ms=60000))) for _ in range(100)]
-        more = [threading.Thread(target=lambda: leases.append(manager.lease(wait_ms=60000))) for _ in range(90)]
+        takers = [threading.Thread(target=lambda: leases.append(manager.lease_at_last())) for _ in range(ceiling - 10)]
         for taker in takers:
             taker.start()
         for taker in takers:
             taker.join()
-        for taker in more:
-            taker.start()
-        for taker in more:
-            taker.join()
-        assert len({lease["pod"] for lease in leases}) == 190
+        assert len({lease["pod"] for lease in leases}) == ceiling - 10
         await_that(lambda: len(space.pods()) == ceiling, 120, "the ceiling is reached")
         for lease in leases:
             manager.release(lease)

@@ -434,7 +434,9 @@ static void pods_of_an_earlier_instance_are_adopted(void **state)
     assert_string_equal(wish.pod, "python-warm");
     fake.events.stale(fake.events.arg, "python-warm");
     fake.events.gone(fake.events.arg, "python-leased", BACKEND_FINISHED, NULL);
-    fake.events.gone(fake.events.arg, "python-warm", BACKEND_HANDED_OVER, NULL);
+    assert_null(leases_find(&bench.manager->leases, &wish.lease_id)->end_reason);
+    fake.events.gone(fake.events.arg, "python-warm", BACKEND_OOM_KILLED, NULL);
+    assert_string_equal(leases_find(&bench.manager->leases, &wish.lease_id)->end_reason, "oom_killed");
     assert_int_equal(pool_count(&bench.manager->pools->pools[0]), 0);
     assert_int_equal(fake.n_creates, 0);
     close_bench(&bench);
