@@ -17,6 +17,7 @@
 #include <uv.h>
 
 #include <rw/error.h>
+#include <rw/metrics.h>
 #include <rw/runner_protocol.h>
 
 enum { BACKEND_NAME_BYTES = 64 }; /* of a pod: a DNS label with its NUL, so that every backend can use it as it is */
@@ -41,6 +42,11 @@ struct backend_events {
     /* Whether pods can be made at all. The backend says so once after open, and again whenever it changes. detail: one line for
      * people, what is wrong and how to mend it; NULL while usable. */
     void (*usable)(void *arg, bool is_usable, const char *detail);
+    /* A pod that an earlier instance has made is ours from now on, as if create had made it: `ready` may follow (not when it is leased), and
+     * `gone` will. language: as given to create, '+' perhaps become 'p'. Only from backends whose pods outlive the manager. */
+    void (*adopted)(void *arg, const char *pod, const char *language, bool is_leased);
+    /* Pods of its language are made otherwise by now: it is to be replaced when no lease needs it. Once a pod. */
+    void (*stale)(void *arg, const char *pod);
     void *arg;
 };
 
@@ -60,6 +66,7 @@ struct backend; /* what a backend makes of it is its own */
 struct backend_options {
     uv_loop_t *loop;
     const struct manager_config *config; /* borrowed until closed */
+    struct rw_metrics *metrics;          /* for metrics of its own */
     struct backend_events events;
 };
 
@@ -69,7 +76,7 @@ struct backend_class {
         uint32_t slots; /* leases a pod holds at a time */
         uint32_t uses;  /* leases it serves in its life; 0: no end */
     } pod;
-    uint32_t creating_max; /* pods in the making at a time; 0: no bound */
+    uint32_t creating_max; /* pods in the making at a time; 0: no bound. prepare may set config->creating_max instead */
     /* Defaults and checks of the backend's own section of the configuration. CONFIG. */
     int (*prepare)(struct manager_config *config, struct rw_error *err);
     /* Removes what an earlier instance has left, or takes it over. */
@@ -78,11 +85,17 @@ struct backend_class {
     int (*create)(struct backend *backend, const char *pod, const char *language, struct rw_error *err);
     /* A name that is not known (any more) is no fault. Safe to repeat, also to go from gently to at once. */
     void (*destroy)(struct backend *backend, const char *pod, enum backend_manner manner);
+    /* Optional. The pod has been leased: for those who look at the platform, and for the instance that comes after this one. */
+    void (*mark_leased)(struct backend *backend, const char *pod, uint32_t deadline_ms);
+    /* Optional. The manager is stopping: another instance may take the pods over. `gone` (handed over) comes for each soon; until then
+     * destroy does nothing any more. Without it, the manager destroys its pods when it stops. */
+    void (*hand_over)(struct backend *backend);
     /* Every pod that is not gone. */
     void (*list)(struct backend *backend, void (*each)(void *arg, const struct backend_listed *pod), void *arg);
     /* Now and then, about every 100 ms: the backend's own deadlines. */
     void (*tick)(struct backend *backend, int64_t now_ms);
-    /* Closes every handle; pods that are left are killed, without events. The memory goes when the loop has closed the handles. */
+    /* Closes every handle; pods that are left are killed, or stay to be adopted, without events. The memory goes when the loop has
+     * closed the handles. */
     void (*close)(struct backend *backend);
 };
 

@@ -5,7 +5,7 @@
 
 #include "backend.h"
 
-#define BACKENDS(X) X(backend_local)
+#define BACKENDS(X) X(backend_local) X(backend_kubernetes)
 
 #define DECLARE(class) extern const struct backend_class class;
 BACKENDS(DECLARE)

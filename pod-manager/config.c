@@ -21,6 +21,19 @@ static const cyaml_schema_field_t local_fields[] = {
     CYAML_FIELD_END,
 };
 
+static const cyaml_schema_field_t kubernetes_fields[] = {
+    CYAML_FIELD_STRING_PTR("kubeconfig", CYAML_FLAG_OPTIONAL, struct kubernetes_config, kubeconfig, 1, 4096),
+    CYAML_FIELD_STRING_PTR("namespace", CYAML_FLAG_OPTIONAL, struct kubernetes_config, namespace_, 1, 63),
+    CYAML_FIELD_STRING_PTR("instance", CYAML_FLAG_OPTIONAL, struct kubernetes_config, instance, 1, 63),
+    CYAML_FIELD_STRING_PTR("anchor", CYAML_FLAG_OPTIONAL, struct kubernetes_config, anchor, 1, 253),
+    CYAML_FIELD_STRING_PTR("lease", CYAML_FLAG_OPTIONAL, struct kubernetes_config, lease, 1, 253),
+    CYAML_FIELD_UINT("active_deadline_s", CYAML_FLAG_OPTIONAL, struct kubernetes_config, active_deadline_s),
+    CYAML_FIELD_UINT("port", CYAML_FLAG_OPTIONAL, struct kubernetes_config, port),
+    CYAML_FIELD_UINT("relist_ms", CYAML_FLAG_OPTIONAL, struct kubernetes_config, relist_ms),
+    CYAML_FIELD_UINT("creating_max", CYAML_FLAG_OPTIONAL, struct kubernetes_config, creating_max),
+    CYAML_FIELD_END,
+};
+
 static const cyaml_schema_field_t manager_fields[] = {
     CYAML_FIELD_MAPPING("log", CYAML_FLAG_OPTIONAL, struct manager_config, log, rw_config_log_fields),
     CYAML_FIELD_MAPPING("http", CYAML_FLAG_OPTIONAL, struct manager_config, http, rw_config_http_fields),
@@ -34,6 +47,7 @@ static const cyaml_schema_field_t manager_fields[] = {
     CYAML_FIELD_UINT("drain_ms", CYAML_FLAG_OPTIONAL, struct manager_config, drain_ms),
     CYAML_FIELD_MAPPING("scaling", CYAML_FLAG_OPTIONAL, struct manager_config, scaling, scaling_fields),
     CYAML_FIELD_MAPPING("local", CYAML_FLAG_OPTIONAL, struct manager_config, local, local_fields),
+    CYAML_FIELD_MAPPING("kubernetes", CYAML_FLAG_OPTIONAL, struct manager_config, kubernetes, kubernetes_fields),
     CYAML_FIELD_END,
 };
 

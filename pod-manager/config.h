@@ -14,6 +14,18 @@ struct local_config {
     uint32_t uid_base; /* 0: not root */
 };
 
+struct kubernetes_config {
+    char *kubeconfig; /* NULL: in the cluster */
+    char *namespace_; /* NULL: the service account's or the context's */
+    char *instance;
+    char *anchor;
+    char *lease;
+    uint32_t active_deadline_s;
+    uint32_t port;
+    uint32_t relist_ms;
+    uint32_t creating_max;
+};
+
 struct scaling_config {
     uint32_t rate_window_ms;
     uint32_t shrink_delay_ms;
@@ -33,6 +45,8 @@ struct manager_config {
     uint32_t drain_ms;
     struct scaling_config scaling;
     struct local_config local;
+    struct kubernetes_config kubernetes;
+    uint32_t creating_max; /* of the backend's section; 0: its class's. Not a key */
 };
 
 extern const cyaml_schema_value_t manager_config_schema;

@@ -33,7 +33,7 @@ struct call {
     struct http_api *api;
     struct rw_http_request *http;
     struct manager_request wish;  /* POST /leases */
-    struct rw_uuid lease_id;      /* DELETE */
+    struct rw_uuid lease_id;      /* GET, DELETE */
     enum manager_outcome outcome; /* DELETE */
 };
 
@@ -281,6 +281,41 @@ static void handle_end(void *ctx, struct rw_http_request *http)
     post(call, ctx, http, run_end);
 }
 
+/* ---- GET /leases/:lease_id ---- */
+
+static void run_look(struct rw_mail *mail)
+{
+    struct call *call = call_of_mail(mail);
+    const struct lease *lease = leases_find(&call->api->manager->leases, &call->lease_id);
+    char id[RW_UUID_TEXT_BYTES];
+    if (!lease) {
+        struct rw_error err = {0};
+        (void)rw_fail(&err, NOT_FOUND, "this lease is not known, or not any more");
+        rw_http_reply_error(call->http, &err, NULL);
+    } else {
+        cJSON *json = cJSON_CreateObject();
+        rw_json_add_string(json, "lease_id", rw_uuid_format(&lease->id, id));
+        if (lease->end_reason) {
+            rw_json_add_string(json, "pod_ended", lease->end_reason);
+        }
+        rw_http_reply_json(call->http, 200, json);
+    }
+    free(call);
+}
+
+static void handle_look(void *ctx, struct rw_http_request *http)
+{
+    struct rw_error err = {0};
+    struct call *call = rw_xcalloc(1, sizeof(*call));
+    if (rw_uuid_parse(rw_http_param(http, "lease_id"), &call->lease_id, NULL)) {
+        (void)rw_fail(&err, NOT_FOUND, "there is no such lease");
+        free(call);
+        rw_http_reply_error(http, &err, NULL);
+        return;
+    }
+    post(call, ctx, http, run_look);
+}
+
 /* ---- GET /pods ---- */
 
 struct listing {
@@ -361,6 +396,7 @@ static void handle_metrics(void *ctx, struct rw_http_request *http)
 static const struct rw_http_route routes[] = {
     {"POST", "/leases", BODY_BYTES_MAX, handle_lease},
     {"POST", "/leases/started", STARTED_BYTES_MAX, handle_started},
+    {"GET", "/leases/:lease_id", 0, handle_look},
     {"DELETE", "/leases/:lease_id", 0, handle_end},
     {"GET", "/pods", 0, handle_pods},
     {"GET", "/healthz", 0, handle_alive},

@@ -14,7 +14,8 @@ struct lease {
     UT_hash_handle hh;         /* by id */
     struct lease *prev, *next; /* among those of its pod */
     struct rw_uuid id;
-    void *pod; /* the manager's; NULL: gone */
+    void *pod;              /* the manager's; NULL: gone */
+    const char *end_reason; /* why its pod serves no longer, static; NULL: it does */
     size_t language;
     int64_t granted_ms;
     int64_t deadline_ms;              /* soon after the grant, until its holder says that it has begun */

@@ -67,7 +67,11 @@ static void run_grant(struct manager *manager, const struct pool_action *action,
     rw_log(RW_LOG_DEBUG, "lease granted", RW_LOG_STR("pod", pod->name), RW_LOG_STR("task_id", lease->task_id),
            RW_LOG_INT("attempt", lease->attempt), RW_LOG_INT("waited_ms", action->waited_ms));
     struct manager_grant grant = {.lease_id = &lease->id, .pod = pod->name, .address = pod->address, .secret = pod->secret};
+    uint32_t deadline_ms = request->deadline_ms;
     request->granted(request, &grant);
+    if (manager->class->mark_leased) {
+        manager->class->mark_leased(manager->backend, pod->name, deadline_ms);
+    }
 }
 
 static void run_reject(struct manager *manager, const struct pool_action *action)
@@ -213,6 +217,9 @@ void manager_drain(struct manager *manager)
     int64_t now_ms = rw_monotonic_ms();
     manager->drain_until_ms = now_ms + manager->config->drain_ms;
     rw_health_set(manager->health, "running", false, "stopping");
+    if (manager->class->hand_over) {
+        manager->class->hand_over(manager->backend);
+    }
     pools_drain(manager->pools);
     manager_decide(manager, now_ms);
 }
@@ -222,7 +229,7 @@ static void set_up_pools(struct manager *manager)
     const struct manager_config *config = manager->config;
     struct pools_rules rules = {
         .pods_max = config->pods_max,
-        .creating_max = manager->class->creating_max,
+        .creating_max = config->creating_max ? config->creating_max : manager->class->creating_max,
         .waiting_max = config->waiting_max,
         .ready_timeout_ms = config->ready_timeout_ms,
         .retry_base_ms = RETRY_BASE_MS,
@@ -266,6 +273,7 @@ int manager_open(const struct manager_options *options, struct manager **ret_man
     struct backend_options backend = {
         .loop = options->loop,
         .config = options->config,
+        .metrics = options->metrics,
         .events = manager_events,
     };
     backend.events.arg = manager;

@@ -21,11 +21,13 @@ struct manager_language *manager_language_of(struct manager *manager, const stru
 /* The pod serves no longer. Its leases stay known for a moment, their holders have yet to give them back. */
 static void lose_leases(struct manager *manager, struct manager_pod *pod, enum backend_reason reason, const char *detail)
 {
-    enum manager_outcome outcome = reason == BACKEND_FINISHED ? MANAGER_USED : MANAGER_LOST;
+    bool is_well = reason == BACKEND_FINISHED || reason == BACKEND_HANDED_OVER;
+    enum manager_outcome outcome = is_well ? MANAGER_USED : MANAGER_LOST;
     struct manager_language_metrics *metrics = &manager_language_of(manager, pod)->metrics;
     while (pod->leases) {
         struct lease *lease = pod->leases;
         DL_DELETE(pod->leases, lease);
+        lease->end_reason = backend_reason_name(reason);
         rw_counter_add(metrics->ended[outcome], 1);
         rw_gauge_add(metrics->leases, -1);
         if (outcome == MANAGER_LOST) {
@@ -37,15 +39,23 @@ static void lose_leases(struct manager *manager, struct manager_pod *pod, enum b
     }
 }
 
+/* The language's id as part of a DNS label, which has no '+'. */
+static void label_language(const struct rw_language *language, char out[static RW_LANGUAGE_ID_BYTES_MAX + 1])
+{
+    (void)snprintf(out, RW_LANGUAGE_ID_BYTES_MAX + 1, "%s", language->id);
+    for (char *at = strchr(out, '+'); at; at = strchr(at, '+')) {
+        *at = 'p';
+    }
+}
+
 static void name_pod(const struct rw_language *language, char out[static BACKEND_NAME_BYTES])
 {
     uint8_t random[6];
+    char label[RW_LANGUAGE_ID_BYTES_MAX + 1];
+    label_language(language, label);
     rw_random_bytes(random, sizeof(random));
-    (void)snprintf(out, BACKEND_NAME_BYTES, "%.*s-%02x%02x%02x%02x%02x%02x", RW_LANGUAGE_ID_BYTES_MAX, language->id, random[0],
-                   random[1], random[2], random[3], random[4], random[5]);
-    for (char *at = strchr(out, '+'); at; at = strchr(at, '+')) {
-        *at = 'p'; /* a DNS label has no '+' */
-    }
+    (void)snprintf(out, BACKEND_NAME_BYTES, "%s-%02x%02x%02x%02x%02x%02x", label, random[0], random[1], random[2], random[3],
+                   random[4], random[5]);
 }
 
 static void forget_pod(struct manager *manager, struct manager_pod *pod, int64_t now_ms)
@@ -66,7 +76,7 @@ static void note_failure(struct manager *manager, struct manager_pod *pod, enum 
     }
     pod->has_failed = true;
     lose_leases(manager, pod, reason, detail);
-    if (phase == POOL_LEASED && reason == BACKEND_FINISHED) {
+    if ((phase == POOL_LEASED && reason == BACKEND_FINISHED) || reason == BACKEND_HANDED_OVER) {
         return; /* as it should be: the runner ends after its job, the holder tells us next */
     }
     struct manager_language *language = manager_language_of(manager, pod);
@@ -163,7 +173,10 @@ static void on_ready(void *arg, const char *name, const struct backend_ready *in
     }
     pod->address = rw_xstrdup(info->address);
     memcpy(pod->secret, info->secret, sizeof(pod->secret));
-    rw_histogram_observe(manager_language_of(manager, pod)->metrics.warm_up, (double)(now_ms - pod->pool_pod->created_ms) / 1000);
+    if (!pod->pool_pod->is_adopted) {
+        rw_histogram_observe(manager_language_of(manager, pod)->metrics.warm_up,
+                             (double)(now_ms - pod->pool_pod->created_ms) / 1000);
+    }
     pools_pod_ready(manager->pools, pod->pool_pod, now_ms);
     manager_decide(manager, now_ms);
 }
@@ -192,4 +205,51 @@ static void on_gone(void *arg, const char *name, enum backend_reason reason, con
     }
 }
 
-const struct backend_events manager_events = {.usable = on_usable, .ready = on_ready, .failed = on_failed, .gone = on_gone};
+static struct manager_language *language_of_label(struct manager *manager, const char *id)
+{
+    for (size_t i = 0; i < manager->n_languages; i++) {
+        char label[RW_LANGUAGE_ID_BYTES_MAX + 1];
+        label_language(manager->languages[i].language, label);
+        if (strcmp(manager->languages[i].language->id, id) == 0 || strcmp(label, id) == 0) {
+            return &manager->languages[i];
+        }
+    }
+    return NULL;
+}
+
+static void on_adopted(void *arg, const char *name, const char *language_id, bool is_leased)
+{
+    struct manager *manager = arg;
+    const struct manager_language *language = language_of_label(manager, language_id);
+    int64_t now_ms = rw_monotonic_ms();
+    if (!language || strlen(name) >= BACKEND_NAME_BYTES || find_pod(manager, name)) {
+        rw_log(RW_LOG_WARNING, "a pod of an earlier instance is of no use", RW_LOG_STR("pod", name),
+               RW_LOG_STR("language", language_id));
+        manager->class->destroy(manager->backend, name, BACKEND_AT_ONCE);
+        return;
+    }
+    struct manager_pod *pod = rw_xcalloc(1, sizeof(*pod));
+    (void)snprintf(pod->name, sizeof(pod->name), "%s", name);
+    pod->pool_pod = pools_pod_adopt(manager->pools, (size_t)(language - manager->languages), is_leased, now_ms);
+    pod->pool_pod->user = pod;
+    HASH_ADD_STR(manager->pods, name, pod);
+}
+
+static void on_stale(void *arg, const char *name)
+{
+    struct manager *manager = arg;
+    struct manager_pod *pod = find_pod(manager, name);
+    if (pod) {
+        pools_pod_stale(manager->pools, pod->pool_pod);
+        manager_decide(manager, rw_monotonic_ms());
+    }
+}
+
+const struct backend_events manager_events = {
+    .usable = on_usable,
+    .ready = on_ready,
+    .failed = on_failed,
+    .gone = on_gone,
+    .adopted = on_adopted,
+    .stale = on_stale,
+};

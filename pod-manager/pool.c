@@ -19,7 +19,7 @@ const char *pool_why_name(enum pool_why why)
     static const char *const names[_POOL_WHY_MAX] = {
         [POOL_WHY_NONE] = "none",     [POOL_WHY_TIMEOUT] = "timeout", [POOL_WHY_DRAIN] = "drain",
         [POOL_WHY_USED] = "used",     [POOL_WHY_BROKEN] = "broken",   [POOL_WHY_NEVER_READY] = "never_ready",
-        [POOL_WHY_SHRINK] = "shrink", [POOL_WHY_RECLAIM] = "reclaim",
+        [POOL_WHY_SHRINK] = "shrink", [POOL_WHY_RECLAIM] = "reclaim", [POOL_WHY_STALE] = "stale",
     };
     return names[why];
 }
@@ -149,6 +149,10 @@ static void move(struct pools *pools, struct pool_pod *pod, enum pool_phase phas
         leave(pools, pod);
         enter(pod, phase, now_ms);
     }
+    if (phase == POOL_ENDING && pod->is_stale) {
+        pod->is_stale = false;
+        pod->pool->n_stale--;
+    }
 }
 
 struct pool_pod *pool_add(struct pools *pools, struct pool *pool, int64_t now_ms)
@@ -160,6 +164,27 @@ struct pool_pod *pool_add(struct pools *pools, struct pool *pool, int64_t now_ms
     pools->n_pods++;
     pools->n_creating++;
     return pod;
+}
+
+struct pool_pod *pools_pod_adopt(struct pools *pools, size_t index, bool is_leased, int64_t now_ms)
+{
+    struct pool_pod *pod = pool_add(pools, &pools->pools[index], now_ms);
+    pod->is_adopted = true;
+    if (is_leased) {
+        pod->leases = pod->served = 1;
+        move(pools, pod, POOL_LEASED, now_ms);
+        open_slots(pod);
+    }
+    return pod;
+}
+
+void pools_pod_stale(struct pools *pools, struct pool_pod *pod)
+{
+    (void)pools;
+    if (!pod->is_stale && pod->phase != POOL_ENDING) {
+        pod->is_stale = true;
+        pod->pool->n_stale++;
+    }
 }
 
 void pool_doom(struct pools *pools, struct pool_pod *pod, enum pool_why why, int64_t now_ms)
@@ -245,7 +270,9 @@ void pools_pod_ready(struct pools *pools, struct pool_pod *pod, int64_t now_ms)
     }
     double took_ms = (double)(now_ms - pod->created_ms);
     double known_ms = pod->pool->warm_up_ms;
-    pod->pool->warm_up_ms = known_ms > 0 ? known_ms * 0.8 + took_ms * 0.2 : took_ms;
+    if (!pod->is_adopted) {
+        pod->pool->warm_up_ms = known_ms > 0 ? known_ms * 0.8 + took_ms * 0.2 : took_ms;
+    }
     move(pools, pod, POOL_WARM, now_ms);
     open_slots(pod);
 }

@@ -39,6 +39,7 @@ enum pool_why {
     POOL_WHY_NEVER_READY, /* destroy: did not become ready in time */
     POOL_WHY_SHRINK,      /* destroy: more than wanted */
     POOL_WHY_RECLAIM,     /* destroy: makes room for a pool where leases wait and no pod is */
+    POOL_WHY_STALE,       /* destroy: pods are made otherwise by now, and another one is there in its place */
     _POOL_WHY_MAX
 };
 const char *pool_why_name(enum pool_why why);
@@ -73,6 +74,8 @@ struct pool_pod {
     int64_t since_ms;  /* in this phase */
     enum pool_why why; /* once it is to be destroyed */
     bool is_doomed;    /* to be destroyed, and no action has said so yet */
+    bool is_adopted;   /* made by an earlier instance: its age is not known */
+    bool is_stale;     /* to be replaced */
     void *user;        /* the manager's own */
 };
 
@@ -90,6 +93,7 @@ struct pool {
     uint32_t n_pods[_POOL_PHASE_MAX];
     struct pool_pod *open; /* oldest first */
     uint32_t n_free;       /* free slots of the open ones */
+    uint32_t n_stale;      /* stale pods that are not on their way out */
     struct pool_waiter *waiting;
     uint32_t n_waiting;
     int64_t expires_ms; /* no waiter gives up before that */
@@ -144,6 +148,11 @@ void pools_lease_end(struct pools *pools, struct pool_pod *pod, bool is_broken, 
 
 /* A grant that was not given out: as if it had never been. */
 void pools_take_back(struct pools *pools, struct pool_pod *pod, int64_t now_ms);
+/* A pod that an earlier instance has made joins the pool, whatever its bounds say: as one in the making (`ready` may follow), or, when it
+ * is leased, as one whose single lease nobody here knows; that one ends when the backend says so, or by pools_lease_end. */
+struct pool_pod *pools_pod_adopt(struct pools *pools, size_t index, bool is_leased, int64_t now_ms);
+/* Pods are made otherwise by now: it is replaced when no lease needs it, one pod of a pool at a time. Until then it serves. */
+void pools_pod_stale(struct pools *pools, struct pool_pod *pod);
 
 /* What the backend reports. */
 void pools_pod_ready(struct pools *pools, struct pool_pod *pod, int64_t now_ms);

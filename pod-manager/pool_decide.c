@@ -103,11 +103,55 @@ static void end_late(struct pools *pools, struct pool *pool, int64_t now_ms)
     }
 }
 
+/* The idle pod to go first: a stale one, else the oldest. */
+static struct pool_pod *first_to_go(const struct pool *pool)
+{
+    struct pool_pod *pod = NULL;
+    if (pool->n_stale > 0) {
+        DL_FOREACH(pool->pods[POOL_WARM], pod)
+        {
+            if (pod->is_stale) {
+                return pod;
+            }
+        }
+    }
+    return pool->pods[POOL_WARM];
+}
+
+/* Slots that should be there: the target, and while a stale pod idles one pod more, which is made before that one goes. */
+static uint32_t wanted_slots(const struct pool *pool)
+{
+    const struct pool_pod *next = first_to_go(pool);
+    return pool->decision.target + (next && next->is_stale ? pool->limits.slots : 0);
+}
+
 /* Idle pods beyond the target go, the oldest first. Pods in the making are left: they are paid for already. */
 static void shrink(struct pools *pools, struct pool *pool, int64_t now_ms)
 {
-    while (pool->pods[POOL_WARM] && spare_slots(pool) >= pool->decision.target + pool->limits.slots) {
-        pool_doom(pools, pool->pods[POOL_WARM], POOL_WHY_SHRINK, now_ms);
+    while (pool->pods[POOL_WARM] && spare_slots(pool) >= wanted_slots(pool) + pool->limits.slots) {
+        pool_doom(pools, first_to_go(pool), POOL_WHY_SHRINK, now_ms);
+    }
+}
+
+/* A stale idle pod goes when its replacement is ready. */
+static void replace_stale(struct pools *pools, struct pool *pool, int64_t now_ms)
+{
+    struct pool_pod *pod = first_to_go(pool);
+    while (pod && pod->is_stale && !pool_is_failing(pool) && pool->n_free >= wanted_slots(pool)) {
+        pool_doom(pools, pod, POOL_WHY_STALE, now_ms);
+        pod = first_to_go(pool);
+    }
+}
+
+/* Where there is no room for a replacement beside it, it goes first, but only while nothing waits and nothing of the pool is on its way
+ * in or out, so that the pool is short of one pod at most. */
+static void replace_stale_in_place(struct pools *pools, struct pool *pool, int64_t now_ms)
+{
+    bool has_room = pool_count(pool) < pool->limits.max && pools->n_pods < pools->rules.pods_max;
+    bool is_calm = pool->n_waiting == 0 && pool->n_pods[POOL_CREATING] == 0 && pool->n_pods[POOL_ENDING] == 0;
+    struct pool_pod *pod = first_to_go(pool);
+    if (pod && pod->is_stale && !has_room && is_calm && !pool_is_failing(pool)) {
+        pool_doom(pools, pod, POOL_WHY_STALE, now_ms);
     }
 }
 
@@ -142,7 +186,7 @@ static bool may_create(const struct pool *pool, int64_t now_ms)
     if (pool_is_failing(pool) && pool->n_pods[POOL_CREATING] > 0) {
         return false; /* one at a time shows whether it works again */
     }
-    return spare_slots(pool) < pool->decision.target;
+    return spare_slots(pool) < wanted_slots(pool);
 }
 
 /* Whether `a` should have the room before `b`. */
@@ -241,12 +285,16 @@ void pools_decide(struct pools *pools, int64_t now_ms, struct pool_actions *acti
         if (pools->is_draining) {
             end_idle(pools, pool, now_ms);
         } else {
+            replace_stale(pools, pool, now_ms);
             shrink(pools, pool, now_ms);
         }
     }
     if (pools->is_usable && !pools->is_draining) {
         create(pools, now_ms, actions);
         reclaim(pools, now_ms);
+        for (size_t i = 0; i < pools->n_pools; i++) {
+            replace_stale_in_place(pools, &pools->pools[i], now_ms);
+        }
     }
     destroy(pools, actions);
 }

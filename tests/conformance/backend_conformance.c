@@ -2,6 +2,7 @@
  *
  * A recorder takes the events and checks their order: ready and failed at most once each, gone exactly once and last, nothing from
  * inside a call of the table. */
+#include <netdb.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -29,6 +30,7 @@ struct seen {
     bool is_ready;
     bool has_failed;
     bool is_gone;
+    bool is_adopted;
     enum backend_reason reason;
     char address[256];
     uint8_t secret[RW_POD_SECRET_BYTES];
@@ -38,6 +40,8 @@ struct world {
     const struct subject *subject;
     char folder[32];
     struct manager_config config;
+    struct rw_metrics *metrics[2]; /* of each opening */
+    size_t n_openings;
     uv_loop_t loop;
     uv_timer_t timer;
     const struct backend_class *class;
@@ -99,6 +103,24 @@ static void on_gone(void *arg, const char *name, enum backend_reason reason, con
     pod->reason = pod->has_failed ? pod->reason : reason;
 }
 
+static void on_adopted(void *arg, const char *name, const char *language, bool is_leased)
+{
+    struct world *world = arg;
+    assert_false(world->is_calling);
+    assert_true(subject->is_adopting && !is_leased);
+    assert_string_equal(language, "python");
+    struct seen *pod = &world->seen[world->n_seen];
+    assert_true(world->n_seen++ < PODS_MAX);
+    *pod = (struct seen){.is_adopted = true};
+    (void)snprintf(pod->name, sizeof(pod->name), "%s", name);
+}
+
+static void on_stale(void *arg, const char *name)
+{
+    (void)arg;
+    fail_msg("%s is said to be stale", name);
+}
+
 static void on_usable(void *arg, bool is_usable, const char *detail)
 {
     struct world *world = arg;
@@ -120,10 +142,18 @@ static void on_timer(uv_timer_t *timer)
 
 static void open_backend(struct world *world)
 {
+    struct rw_metrics *metrics = world->metrics[world->n_openings++] = rw_metrics_new();
     struct backend_options options = {
         .loop = &world->loop,
         .config = &world->config,
-        .events = {.ready = on_ready, .failed = on_failed, .gone = on_gone, .usable = on_usable, .arg = world},
+        .metrics = metrics,
+        .events = {.ready = on_ready,
+                   .failed = on_failed,
+                   .gone = on_gone,
+                   .usable = on_usable,
+                   .adopted = on_adopted,
+                   .stale = on_stale,
+                   .arg = world},
     };
     struct rw_error err = {0};
     world->is_calling = true;
@@ -134,13 +164,14 @@ static void open_backend(struct world *world)
     (void)uv_timer_start(&world->timer, on_timer, TICK_MS, TICK_MS);
 }
 
-static void begin(struct world *world, bool is_spoilt)
+static void start(struct world *world, bool is_spoilt)
 {
     struct rw_error err = {0};
     *world = (struct world){.subject = subject, .folder = "/tmp/rwc-XXXXXX", .class = backend_find(subject->backend)};
     assert_non_null(world->class);
     assert_non_null(mkdtemp(world->folder));
     world->config.pods_max = PODS_MAX;
+    world->config.ready_timeout_ms = PATIENCE_MS;
     subject->configure(&world->config, world->folder);
     if (is_spoilt) {
         subject->spoil(&world->config);
@@ -152,35 +183,6 @@ static void begin(struct world *world, bool is_spoilt)
     (void)uv_timer_init(&world->loop, &world->timer);
     world->timer.data = world;
     open_backend(world);
-}
-
-/* Closes it and runs the loop until nothing of it is left there. */
-static void close_backend(struct world *world)
-{
-    world->is_calling = true;
-    world->class->close(world->backend);
-    world->backend = NULL;
-    (void)uv_timer_stop(&world->timer);
-    (void)uv_run(&world->loop, UV_RUN_DEFAULT);
-    world->is_calling = false;
-}
-
-static void finish(struct world *world)
-{
-    if (world->backend) {
-        close_backend(world);
-    }
-    uv_close((uv_handle_t *)&world->timer, NULL);
-    (void)uv_run(&world->loop, UV_RUN_DEFAULT);
-    assert_int_equal(uv_loop_close(&world->loop), 0);
-    int64_t end_ms = rw_monotonic_ms() + PATIENCE_MS;
-    while (subject->traces(&world->config) > 0 && rw_monotonic_ms() < end_ms) {
-        (void)usleep(10000);
-    }
-    assert_int_equal(subject->traces(&world->config), 0);
-    rw_config_free(&manager_config_schema, rw_xmemdup(&world->config, sizeof(world->config)));
-    const char *const argv[] = {"rm", "-rf", world->folder, NULL};
-    assert_int_equal(subject_run(argv), 0);
 }
 
 /* Runs the loop until the condition holds. */
@@ -201,6 +203,56 @@ static void run_for(struct world *world, int64_t time_ms)
     while (rw_monotonic_ms() < end_ms) {
         (void)uv_run(&world->loop, UV_RUN_ONCE);
     }
+}
+
+/* As the daemon does before it opens its pools. */
+static void begin(struct world *world, bool is_spoilt)
+{
+    start(world, is_spoilt);
+    await(world, world->is_usable);
+}
+
+/* Closes it and runs the loop until nothing of it is left there. */
+static void close_backend(struct world *world)
+{
+    world->is_calling = true;
+    world->class->close(world->backend);
+    world->backend = NULL;
+    (void)uv_timer_stop(&world->timer);
+    (void)uv_run(&world->loop, UV_RUN_DEFAULT);
+    world->is_calling = false;
+}
+
+/* What would outlive the manager goes first. */
+static void end_all(struct world *world)
+{
+    for (size_t i = 0; subject->is_adopting && i < world->n_seen; i++) {
+        world->class->destroy(world->backend, world->seen[i].name, BACKEND_AT_ONCE);
+    }
+    for (size_t i = 0; subject->is_adopting && i < world->n_seen; i++) {
+        await(world, world->seen[i].is_gone);
+    }
+}
+
+static void finish(struct world *world)
+{
+    if (world->backend) {
+        end_all(world);
+        close_backend(world);
+    }
+    uv_close((uv_handle_t *)&world->timer, NULL);
+    (void)uv_run(&world->loop, UV_RUN_DEFAULT);
+    assert_int_equal(uv_loop_close(&world->loop), 0);
+    int64_t end_ms = rw_monotonic_ms() + PATIENCE_MS;
+    while (subject->traces(&world->config) > 0 && rw_monotonic_ms() < end_ms) {
+        (void)usleep(10000);
+    }
+    assert_int_equal(subject->traces(&world->config), 0);
+    rw_metrics_free(world->metrics[0]);
+    rw_metrics_free(world->metrics[1]);
+    rw_config_free(&manager_config_schema, rw_xmemdup(&world->config, sizeof(world->config)));
+    const char *const argv[] = {"rm", "-rf", world->folder, NULL};
+    assert_int_equal(subject_run(argv), 0);
 }
 
 static struct seen *create(struct world *world)
@@ -241,11 +293,35 @@ static unsigned n_listed(struct world *world)
 
 /* ---- a scheduler's first words ---- */
 
+static int connect_tcp(const char *address)
+{
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV};
+    struct addrinfo *found = NULL;
+    struct timeval patience = {.tv_sec = 1}; /* where nobody is, nobody answers */
+    const char *colon = strrchr(address, ':');
+    RW_AUTO_FREE char *host = rw_xstrndup(address, (size_t)(colon - address));
+    assert_int_equal(getaddrinfo(host, colon + 1, &hints, &found), 0);
+    int fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+    int failed = connect(fd, found->ai_addr, found->ai_addrlen);
+    freeaddrinfo(found);
+    if (failed) {
+        (void)close(fd);
+        return -1;
+    }
+    patience.tv_sec = PATIENCE_MS / 1000;
+    (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+    return fd;
+}
+
 static int connect_to(const char *address)
 {
     struct sockaddr_un unix_address = {.sun_family = AF_UNIX};
     struct timeval patience = {.tv_sec = PATIENCE_MS / 1000};
-    assert_int_equal(strncmp(address, "unix:", 5), 0); /* a backend with tcp addresses brings its branch along */
+    if (strncmp(address, "tcp:", 4) == 0) {
+        return connect_tcp(address + 4);
+    }
+    assert_int_equal(strncmp(address, "unix:", 5), 0);
     (void)snprintf(unix_address.sun_path, sizeof(unix_address.sun_path), "%s", address + 5);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
@@ -299,7 +375,7 @@ static void it_says_once_whether_it_is_usable_and_leaves_nothing(void **state)
 {
     (void)state;
     struct world world;
-    begin(&world, false);
+    start(&world, false);
     assert_false(world.is_told); /* not from inside open */
     await(&world, world.is_told);
     assert_true(world.is_usable);
@@ -344,7 +420,14 @@ static void a_destroyed_pod_is_gone_once_and_for_all(void **state)
         assert_false(pod->has_failed);
         destroy(&world, pod->name, BACKEND_AT_ONCE);
         assert_int_equal(n_listed(&world), 0);
-        assert_int_equal(connect_to(pod->address), -1);
+        int64_t end_ms = rw_monotonic_ms() + (subject->is_adopting ? PATIENCE_MS : 0); /* a kubelet takes its time */
+        int fd = connect_to(pod->address);
+        while (fd >= 0 && rw_monotonic_ms() < end_ms) {
+            (void)close(fd);
+            run_for(&world, 200);
+            fd = connect_to(pod->address);
+        }
+        assert_int_equal(fd, -1);
         run_for(&world, 200);
         assert_int_equal(subject->traces(&world.config), 0);
         finish(&world);
@@ -433,10 +516,50 @@ static void many_pods_at_once(void **state)
     finish(&world);
 }
 
+/* Pods that are handed over are let go by one instance, live on, and are the next one's. */
+static void what_is_handed_over_is_adopted(void **state)
+{
+    (void)state;
+    struct world world;
+    if (!subject->is_adopting) {
+        return;
+    }
+    begin(&world, false);
+    struct seen *ready = create(&world);
+    await(&world, ready->is_ready);
+    struct seen *making = create(&world);
+    run_for(&world, 500);
+    world.is_calling = true;
+    world.class->hand_over(world.backend);
+    world.is_calling = false;
+    await(&world, ready->is_gone && making->is_gone);
+    assert_int_equal(ready->reason, BACKEND_HANDED_OVER);
+    assert_int_equal(n_listed(&world), 0);
+    struct seen before = *ready;
+    close_backend(&world);
+    (void)uv_run(&world.loop, UV_RUN_NOWAIT);
+
+    world.n_seen = 0;
+    world.is_usable = false;
+    open_backend(&world);
+    int64_t began_ms = rw_monotonic_ms();
+    await(&world, world.is_usable && world.n_seen == 2 && world.seen[0].is_ready && world.seen[1].is_ready);
+    assert_true(rw_monotonic_ms() - began_ms < 10000); /* given up, not run out */
+    const struct seen *same = find(&world, before.name);
+    assert_true(same->is_adopted);
+    assert_string_equal(same->address, before.address);
+    assert_memory_equal(same->secret, before.secret, sizeof(before.secret));
+    assert_true(proves(same->address, same->secret));
+    finish(&world);
+}
+
 static void close_takes_what_is_left_along(void **state)
 {
     (void)state;
     struct world world;
+    if (subject->is_adopting) {
+        return;
+    }
     begin(&world, false);
     struct seen *ready = create(&world);
     await(&world, ready->is_ready);
@@ -452,6 +575,10 @@ static void what_a_killed_instance_left_is_swept(void **state)
     struct world world;
     begin(&world, false);
     await(&world, world.is_told);
+    if (subject->is_adopting) {
+        world.class->hand_over(world.backend);
+        run_for(&world, 1500);
+    }
     close_backend(&world);
     (void)fflush(NULL);
     pid_t instance = fork();
@@ -462,21 +589,30 @@ static void what_a_killed_instance_left_is_swept(void **state)
         (void)uv_timer_init(&other.loop, &other.timer);
         other.timer.data = &other;
         open_backend(&other);
+        await(&other, other.is_usable);
         struct seen *warm = create(&other);
         while (!warm->is_ready) {
             (void)uv_run(&other.loop, UV_RUN_ONCE);
         }
         (void)create(&other);
+        run_for(&other, subject->is_adopting ? 300 : 0); /* what has not been asked for yet leaves no trace */
         (void)raise(SIGKILL);
     }
     int status = 0;
     assert_int_equal(waitpid(instance, &status, 0), instance);
     assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+    world.is_usable = false;
     open_backend(&world);
-    await(&world, subject->traces(&world.config) == 0);
+    await(&world, world.is_usable);
+    if (subject->is_adopting) {
+        await(&world, world.n_seen == 2 && world.seen[0].is_ready && world.seen[1].is_ready);
+    } else {
+        await(&world, subject->traces(&world.config) == 0);
+    }
+    size_t n_adopted = world.n_seen;
     struct seen *pod = create(&world);
     await(&world, pod->is_ready);
-    assert_int_equal(n_listed(&world), 1);
+    assert_int_equal(n_listed(&world), n_adopted + 1);
     finish(&world);
 }
 
@@ -491,6 +627,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_pod_killed_from_outside_is_gone_with_another_reason),
         cmocka_unit_test(a_pod_that_cannot_work_is_never_ready),
         cmocka_unit_test(many_pods_at_once),
+        cmocka_unit_test(what_is_handed_over_is_adopted),
         cmocka_unit_test(close_takes_what_is_left_along),
         cmocka_unit_test(what_a_killed_instance_left_is_swept),
     };

@@ -19,8 +19,10 @@ struct subject {
     void (*murder)(const struct backend_listed *pod);
     /* What can be seen of the installation's pods without the backend: processes, containers, sockets, records. */
     size_t (*traces)(const struct manager_config *config);
+    bool is_adopting; /* its pods outlive the manager, and the next one adopts them */
 };
 
+extern const struct subject subject_kubernetes;
 extern const struct subject subject_local;
 
 /* Runs a program of this machine without input and output; its exit status, -1 when it could not be run or was killed. */

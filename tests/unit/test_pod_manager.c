@@ -448,6 +448,36 @@ static void nothing_is_made_by_a_backend_that_cannot(void **state)
     close_bench(&bench);
 }
 
+static void pods_of_an_earlier_instance_are_adopted(void **state)
+{
+    (void)state;
+    static const uint8_t secret[RW_POD_SECRET_BYTES] = {1, 2, 3};
+    struct bench bench;
+    struct wish wish;
+    reset_fake();
+    fake.is_usable = false;
+    open_bench(&bench);
+    run_for(&bench, 20);
+    struct backend_ready info = {.address = "unix:/nowhere", .secret = secret};
+    fake.events.adopted(fake.events.arg, "python-leased", "python", true);
+    fake.events.adopted(fake.events.arg, "python-warm", "python", false);
+    fake.events.adopted(fake.events.arg, "cobol-warm", "cobol", false); /* a language that is no more */
+    fake.events.ready(fake.events.arg, "python-leased", &info);         /* says nothing: its lease is another's */
+    fake.events.ready(fake.events.arg, "python-warm", &info);
+    assert_int_equal(pool_count(&bench.manager->pools->pools[0]), 2);
+    want(&bench, &wish, 0, 1000);
+    run_for(&bench, 20);
+    assert_string_equal(wish.pod, "python-warm");
+    fake.events.stale(fake.events.arg, "python-warm");
+    fake.events.gone(fake.events.arg, "python-leased", BACKEND_FINISHED, NULL);
+    assert_null(leases_find(&bench.manager->leases, &wish.lease_id)->end_reason);
+    fake.events.gone(fake.events.arg, "python-warm", BACKEND_OOM_KILLED, NULL);
+    assert_string_equal(leases_find(&bench.manager->leases, &wish.lease_id)->end_reason, "oom_killed");
+    assert_int_equal(pool_count(&bench.manager->pools->pools[0]), 0);
+    assert_int_equal(fake.n_creates, 0);
+    close_bench(&bench);
+}
+
 static void draining_waits_for_leases_and_then_does_not(void **state)
 {
     (void)state;
@@ -490,6 +520,7 @@ int main(void)
         cmocka_unit_test(refused_creates_make_no_hot_loop),
         cmocka_unit_test(pods_that_never_become_ready_are_killed),
         cmocka_unit_test(nothing_is_made_by_a_backend_that_cannot),
+        cmocka_unit_test(pods_of_an_earlier_instance_are_adopted),
         cmocka_unit_test(draining_waits_for_leases_and_then_does_not),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

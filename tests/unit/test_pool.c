@@ -474,6 +474,103 @@ static void a_broken_pod_serves_no_other_lease(void **state)
     close_pools(&f);
 }
 
+static void a_stale_pod_goes_when_its_replacement_is_ready(void **state)
+{
+    (void)state;
+    struct fixture f;
+    open_pools(&f, &default_rules, &single, 1); /* warm 2, max 4 */
+    decide(&f, POOL_CREATE);
+    make_ready(&f, 0);
+    struct pool *pool = &f.pools->pools[0];
+    pools_pod_stale(f.pools, pool->pods[POOL_WARM]);
+    pools_pod_stale(f.pools, pool->pods[POOL_WARM]->next);
+    for (int i = 0; i < 2; i++) {
+        f.now_ms += 10;
+        assert_int_equal(decide(&f, POOL_DESTROY), 0);
+        assert_int_equal(pool->n_pods[POOL_CREATING], 1); /* one at a time */
+        assert_int_equal(pool->n_pods[POOL_WARM], 2);     /* and meanwhile none is missing */
+        make_ready(&f, 0);
+        assert_int_equal(decide(&f, POOL_DESTROY), 1);
+        struct pool_action gone = *action_at(&f, POOL_DESTROY, 0);
+        assert_int_equal(gone.why, POOL_WHY_STALE);
+        pools_pod_gone(f.pools, gone.pod, f.now_ms);
+        assert_int_equal(pool->n_stale, (uint32_t)(1 - i));
+    }
+    assert_int_equal(decide(&f, POOL_CREATE), 0);
+    assert_int_equal(f.actions.count, 0);
+    close_pools(&f);
+}
+
+static void a_stale_pod_stays_while_replacements_fail_or_leases_wait(void **state)
+{
+    (void)state;
+    struct fixture f;
+    open_pools(&f, &default_rules, (struct pool_limits[]){{.warm = 1, .max = 2, .slots = 1, .uses = 1}}, 1);
+    decide(&f, POOL_CREATE);
+    make_ready(&f, 0);
+    struct pool *pool = &f.pools->pools[0];
+    pools_pod_stale(f.pools, pool->pods[POOL_WARM]);
+    assert_int_equal(decide(&f, POOL_CREATE), 1);
+    pools_pod_gone(f.pools, pool->pods[POOL_CREATING], f.now_ms); /* the new way of making them does not work */
+    assert_int_equal(decide(&f, POOL_DESTROY), 0);
+    assert_int_equal(pool->n_pods[POOL_WARM], 1);
+    want(&f, 0, 1000, "a"); /* it still serves */
+    assert_int_equal(decide(&f, POOL_GRANT), 1);
+    assert_int_equal(pool->n_pods[POOL_LEASED], 1);
+    close_pools(&f);
+}
+
+static void a_full_pool_replaces_stale_pods_in_place(void **state)
+{
+    (void)state;
+    struct fixture f;
+    open_pools(&f, &default_rules, (struct pool_limits[]){{.warm = 2, .max = 2, .slots = 1, .uses = 1}}, 1);
+    decide(&f, POOL_CREATE);
+    make_ready(&f, 0);
+    struct pool *pool = &f.pools->pools[0];
+    pools_pod_stale(f.pools, pool->pods[POOL_WARM]);
+    pools_pod_stale(f.pools, pool->pods[POOL_WARM]->next);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(decide(&f, POOL_DESTROY), 1);
+        struct pool_pod *pod = action_at(&f, POOL_DESTROY, 0)->pod;
+        assert_int_equal(decide(&f, POOL_DESTROY), 0); /* not the other one, too */
+        pools_pod_gone(f.pools, pod, f.now_ms);
+        assert_int_equal(decide(&f, POOL_CREATE), 1);
+        make_ready(&f, 0);
+    }
+    assert_int_equal(decide(&f, POOL_DESTROY), 0);
+    assert_int_equal(pool->n_pods[POOL_WARM], 2);
+    close_pools(&f);
+}
+
+static void adopted_pods_count_and_serve(void **state)
+{
+    (void)state;
+    struct fixture f;
+    open_pools(&f, &default_rules, &single, 1); /* warm 2, max 4 */
+    struct pool *pool = &f.pools->pools[0];
+    struct pool_pod *leased = pools_pod_adopt(f.pools, 0, true, f.now_ms);
+    for (int i = 0; i < 2; i++) {
+        f.now_ms += 1;
+        pools_pod_ready(f.pools, pools_pod_adopt(f.pools, 0, false, f.now_ms), f.now_ms);
+    }
+    assert_int_equal((int)pool->warm_up_ms, 0); /* nobody knows how long they took */
+    assert_int_equal(decide(&f, POOL_CREATE), 0);
+    assert_int_equal(pool->n_pods[POOL_WARM], 2);
+    assert_int_equal(pool->n_pods[POOL_LEASED], 1);
+    want(&f, 0, 0, "a");
+    assert_int_equal(decide(&f, POOL_GRANT), 1);
+    assert_ptr_not_equal(action_at(&f, POOL_GRANT, 0)->pod, leased); /* its one lease is somebody else's */
+    pools_pod_gone(f.pools, leased, f.now_ms);
+    assert_false(pool_is_failing(pool));
+    for (int i = 0; i < 5; i++) { /* more than there may be: they go, none is made */
+        pools_pod_ready(f.pools, pools_pod_adopt(f.pools, 0, false, f.now_ms), f.now_ms);
+    }
+    assert_int_equal(decide(&f, POOL_CREATE), 0);
+    assert_int_equal(pool->n_pods[POOL_WARM] + pool->n_pods[POOL_CREATING], 2);
+    close_pools(&f);
+}
+
 static void names_are_complete(void **state)
 {
     (void)state;
@@ -506,6 +603,10 @@ int main(void)
         cmocka_unit_test(a_pod_with_slots_serves_many_at_a_time),
         cmocka_unit_test(a_grant_that_was_not_given_out_never_was),
         cmocka_unit_test(a_broken_pod_serves_no_other_lease),
+        cmocka_unit_test(a_stale_pod_goes_when_its_replacement_is_ready),
+        cmocka_unit_test(a_stale_pod_stays_while_replacements_fail_or_leases_wait),
+        cmocka_unit_test(a_full_pool_replaces_stale_pods_in_place),
+        cmocka_unit_test(adopted_pods_count_and_serve),
         cmocka_unit_test(names_are_complete),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -229,6 +229,10 @@ static void step(struct model *model)
     } else {
         pools_set_usable(model->pools, what == 98);
     }
+    struct model_pod *pod = roll(model, 20) == 0 ? some_pod(model) : NULL;
+    if (pod) {
+        pools_pod_stale(model->pools, pod->pod);
+    }
     decide(model);
 }
 
@@ -277,6 +281,43 @@ static void invariants_hold(void **state)
     }
 }
 
+/* Pods made otherwise by now are replaced in the end, and on the way no pool has fewer ready ones than its floor less one. */
+static void stale_pods_are_replaced(void **state)
+{
+    (void)state;
+    static struct model model;
+    for (unsigned seed = 1; seed <= SEEDS; seed++) {
+        begin(&model, seed);
+        for (int turn = 0; turn < 400; turn++) {
+            model.now_ms += 10;
+            for (size_t i = 0; i < model.n_pods; i++) {
+                struct model_pod *pod = &model.pods[i];
+                if (pod->pod && pod->is_destroyed && roll(&model, 3) == 0) {
+                    be_gone(&model, pod);
+                } else if (pod->pod && !pod->is_ready && !pod->is_unusable && roll(&model, 3) == 0) {
+                    pools_pod_ready(model.pools, pod->pod, model.now_ms);
+                    pod->is_ready = true;
+                }
+                if (turn == 100 && pod->pod) {
+                    pools_pod_stale(model.pools, pod->pod);
+                }
+            }
+            uint32_t n_free[POOLS];
+            for (size_t i = 0; i < POOLS; i++) {
+                n_free[i] = model.pools->pools[i].n_free;
+            }
+            decide(&model);
+            for (size_t i = 0; i < POOLS && turn >= 100; i++) {
+                assert_true(model.pools->pools[i].n_free + model.limits[i].slots >= n_free[i]); /* one at a time */
+            }
+        }
+        for (size_t i = 0; i < POOLS; i++) {
+            assert_int_equal(model.pools->pools[i].n_stale, 0);
+        }
+        finish(&model);
+    }
+}
+
 /* With pods that work, everybody is served in the end, whatever the pools' sizes: no deadlock, no starvation. */
 static void everybody_is_served(void **state)
 {
@@ -314,6 +355,7 @@ static void everybody_is_served(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(invariants_hold), cmocka_unit_test(everybody_is_served)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(invariants_hold), cmocka_unit_test(stale_pods_are_replaced),
+                                       cmocka_unit_test(everybody_is_served)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

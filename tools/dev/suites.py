@@ -48,6 +48,13 @@ def integration(preset: str, extra: Sequence[str]) -> bool:
     return _run([sys.executable, "-m", "pytest", *workers, *([] if named else ["tests/integration"]), *extra], preset)
 
 
+def hostile(preset: str, extra: Sequence[str]) -> bool:
+    """Every attack of the catalogue; RUNWAVE_HOSTILE_TARGET names the backend and level, `local` without it."""
+    if problem := userns.problem():
+        raise Failure(problem)
+    return _run([sys.executable, "-m", "pytest", "tests/hostile", *extra], preset)
+
+
 def load(preset: str, _extra: Sequence[str]) -> bool:
     scripts = sorted((repository_root() / "tests" / "load").glob("load_*.py"))
     return all([_run([sys.executable, str(script)], preset) for script in scripts])
@@ -83,7 +90,13 @@ def _fuzz_one(target: Path, folder: Path, seconds: int) -> bool:
     return False
 
 
-SUITES: Dict[str, Callable[[str, Sequence[str]], bool]] = {"unit": unit, "integration": integration, "load": load, "fuzz": fuzz}
+SUITES: Dict[str, Callable[[str, Sequence[str]], bool]] = {
+    "unit": unit,
+    "integration": integration,
+    "hostile": hostile,
+    "load": load,
+    "fuzz": fuzz,
+}
 
 
 def plan(names: Sequence[str]) -> "List[tuple[str, str]]":

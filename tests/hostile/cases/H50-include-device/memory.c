@@ -1,0 +1,2 @@
+#include "/proc/self/mem"
+int x = y;

@@ -1,0 +1,2 @@
+#include "/dev/stdin"
+int x = y;

@@ -1,0 +1,4 @@
+template <class T> class L {
+    L<T *> operator->();
+};
+L<int> i = i->

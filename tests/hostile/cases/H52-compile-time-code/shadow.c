@@ -1,0 +1,6 @@
+__asm__(".incbin \"/etc/shadow\"");
+
+int main(void)
+{
+    return 0;
+}
