@@ -11,7 +11,14 @@
 
 #include <rw/auto.h>
 
-enum { TEXT_BYTES_MAX = 64 * 1024, MAKE_TRIES = 50, REMOVE_TRIES = 500, REMOVE_PAUSE_US = 2000, SWEEP_ROUNDS = 500 };
+enum {
+    TEXT_BYTES_MAX = 64 * 1024,
+    MAKE_TRIES = 50,
+    REMOVE_TRIES = 500,
+    REMOVE_PAUSE_US = 2000,
+    SWEEP_ROUNDS = 500,
+    SOCKETS_DIVISOR = 4,
+};
 
 static const struct {
     enum cgroup_controller controller;
@@ -20,6 +27,7 @@ static const struct {
     [CGROUP_FILE_PROCS] = {_CGROUP_CONTROLLER_MAX, {NULL, NULL, NULL}}, /* one a folder */
     [CGROUP_FILE_MEMORY_MAX] = {CGROUP_MEMORY, {NULL, "memory.limit_in_bytes", "memory.max"}},
     [CGROUP_FILE_SWAP_MAX] = {CGROUP_MEMORY, {NULL, "memory.memsw.limit_in_bytes", "memory.swap.max"}},
+    [CGROUP_FILE_SOCKETS_MAX] = {CGROUP_MEMORY, {NULL, "memory.kmem.tcp.limit_in_bytes", NULL}},
     [CGROUP_FILE_MEMORY_PEAK] = {CGROUP_MEMORY, {NULL, "memory.max_usage_in_bytes", "memory.peak"}},
     [CGROUP_FILE_MEMORY_EVENTS] = {CGROUP_MEMORY, {NULL, "memory.oom_control", "memory.events"}},
     [CGROUP_FILE_PIDS_MAX] = {CGROUP_PIDS, {NULL, "pids.max", "pids.max"}},
@@ -225,6 +233,8 @@ int cgroup_limit(const struct cgroup *cgroup, uint64_t memory_bytes, uint64_t pr
             return rw_fail_sys(err, INTERNAL, errno, "limiting memory to %llu bytes", (unsigned long long)memory_bytes);
         }
         (void)write_number(files[CGROUP_FILE_SWAP_MAX], swap_bytes);
+        /* What lies in sockets is counted by version 1 on its own, by version 2 with the rest; the machine has one bound for all. */
+        (void)write_number(files[CGROUP_FILE_SOCKETS_MAX], memory_bytes / SOCKETS_DIVISOR);
         (void)write_number(files[CGROUP_FILE_MEMORY_PEAK], 0);
     }
     /* One more for the sandbox's init, which lives in the same group. */

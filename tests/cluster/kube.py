@@ -78,6 +78,20 @@ class Space:
         """Names, of those that are not on their way out."""
         return {pod["metadata"]["name"] for pod in self.get("pods") if "deletionTimestamp" not in pod["metadata"]}
 
+    def restricted_kubeconfig(self, folder, rules):
+        """Of a service account that may do what the rules say and nothing else."""
+        self.kubectl("create", "serviceaccount", "manager")
+        role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "manager"}}
+        self.apply({**role, "rules": [{"apiGroups": [group], "resources": [kind], "verbs": verbs} for group, kind, verbs in rules]})
+        self.kubectl("create", "rolebinding", "manager", "--role=manager", f"--serviceaccount={self.name}:manager")
+        config = json.loads(self.kubectl("config", "view", "--raw", "-o", "json", space=False))
+        config["users"] = [{"name": "manager", "user": {"token": self.kubectl("create", "token", "manager").strip()}}]
+        config["contexts"] = [{"name": "test", "context": {"cluster": config["clusters"][0]["name"], "user": "manager"}}]
+        config["current-context"] = "test"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "kubeconfig").write_text(json.dumps(config))
+        return folder / "kubeconfig"
+
     def remove(self):
         self.kubectl("delete", "namespace", self.name, "--wait=false", space=False)
 

@@ -182,6 +182,33 @@ def test_a_missing_anchor_is_told(start, space):
     assert not space.pods()
 
 
+RIGHTS = [  # as pod-manager/README.md has them
+    ("", "pods", ["get", "list", "watch", "create", "delete", "patch"]),
+    ("", "podtemplates", ["list", "watch"]),
+    ("", "configmaps", ["get"]),
+    ("", "events", ["create"]),
+    ("coordination.k8s.io", "leases", ["get", "create", "patch"]),
+]
+
+
+def test_it_needs_few_rights(start, space, tmp_path):
+    manager = start(kubeconfig=space.restricted_kubeconfig(tmp_path / "rights", RIGHTS)).wait_ready().wait_warm(2)
+    leased = manager.lease()
+    await_that(lambda: "leased" in space.kubectl("get", "pod", leased["pod"], "-o", "jsonpath={.metadata.labels}"), what="the label")
+    manager.release(leased)
+    await_that(lambda: leased["pod"] not in space.pods(), what="it is deleted")
+    victim = sorted(manager.pods("warm"))[0]
+    space.kubectl("delete", "pod", victim, "--wait=false")
+    await_that(lambda: events(space, "Deleted"), what="the Event")
+
+
+def test_a_right_that_is_missing_is_told(start, space, tmp_path):
+    rights = [(group, kind, [verb for verb in verbs if (kind, verb) != ("pods", "create")]) for group, kind, verbs in RIGHTS]
+    manager = start(kubeconfig=space.restricted_kubeconfig(tmp_path / "rights", rights))
+    await_that(lambda: manager.metric("runwave_pod_failures_total", reason="forbidden") >= 1, what="forbidden")
+    assert "forbidden" in manager.call("GET", "/readyz")[1]
+
+
 def test_200_pods_with_connections_cut_every_second_stay_below_the_ceiling(start, space, tmp_path):
     ceiling = 200
     cutter = Cutter(tmp_path / "cutter")

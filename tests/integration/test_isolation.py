@@ -5,6 +5,7 @@ Code is Python; what it prints is checked. Meant is a sandbox of the local backe
 
 import json
 import os
+import subprocess
 import uuid
 
 import processes
@@ -389,6 +390,35 @@ def test_memory_of_children_counts(api):
     code = f"import os, time\nfor _ in range(8):\n    if os.fork() == 0:\n        {child}time.sleep(20)"
     result = api.python(code, limits={"memory_bytes": 128 << 20, "wall_ms": 8000})
     assert result["verdict"] == "memory_limit", result["verdict"]
+
+
+def test_memory_in_sockets_is_bounded(stack, probe):
+    """It is in no process, and the machine has one bound for all of it: without a share of its own a task takes the daemons' part."""
+    runner = subprocess.run([str(stack.paths["runner"]), "--probe"], stdout=subprocess.PIPE, check=True)
+    if not json.loads(runner.stdout)["cgroup"]["memory"]:
+        pytest.skip("no memory cgroup can be written here")
+    found = probe(
+        """
+import socket
+listener = socket.create_server(("127.0.0.1", 0))
+kept, found, block = [], 0, bytes(1 << 16)
+try:
+    while True:
+        one = socket.create_connection(listener.getsockname(), 1)
+        kept += [one, listener.accept()[0]]
+        one.setblocking(False)
+        try:
+            while True:
+                found += one.send(block)
+        except BlockingIOError:
+            pass
+except OSError:
+    pass
+kept.clear()  # with every descriptor in use nothing more could be imported
+""",
+        limits={"memory_bytes": 128 << 20},
+    )
+    assert found < 128 << 20
 
 
 @pytest.mark.parametrize("folder", ["/box", "/tmp"])

@@ -99,6 +99,25 @@ static void refuses_objects_without_identity(void **state)
     }
 }
 
+static void reads_how_it_ended_and_until_when_it_is_leased(void **state)
+{
+    (void)state;
+    struct kube_pod ended = read_pod("{" METADATA ",\"status\":{\"phase\":\"Succeeded\",\"containerStatuses\":[{\"state\":{"
+                                     "\"terminated\":{\"reason\":\"OOMKilled\",\"exitCode\":0}}}]}}");
+    assert_true(ended.has_finished); /* its code was killed, its runner has told the verdict */
+    assert_int_equal(ended.leased_until_s, 0);
+    static const struct {
+        const char *text;
+        int64_t until_s;
+    } rows[] = {{"1767225600", 1767225600}, {"", 0}, {"-5", 0}, {"1e9", 0}, {"99999999999999999999", 0}};
+    for (size_t i = 0; i < RW_ARRAY_SIZE(rows); i++) {
+        RW_AUTO_FREE char *text = rw_xasprintf("{\"metadata\":{\"name\":\"p\",\"uid\":\"u\",\"resourceVersion\":\"7\","
+                                               "\"annotations\":{\"runwave.dev/leased-until\":\"%s\"}}}",
+                                               rows[i].text);
+        assert_int_equal(read_pod(text).leased_until_s, rows[i].until_s);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -106,6 +125,7 @@ int main(void)
         cmocka_unit_test(reads_a_ready_pod),
         cmocka_unit_test(a_deleted_pod_is_not_ready),
         cmocka_unit_test(refuses_objects_without_identity),
+        cmocka_unit_test(reads_how_it_ended_and_until_when_it_is_leased),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

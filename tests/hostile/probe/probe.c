@@ -81,7 +81,7 @@ static void call(long number, long set)
         {fd, p, 1, p, 0, 0},
         {p, p, p, p, p, p},
         {1L << 62, 1L << 62, 1L << 62, 1L << 62, 1L << 62, 1L << 62},
-        {getpid(), p, 8, p, 8, p},
+        {1, p, 8, p, 8, p},
     };
     const long *a = arguments[set];
     int null = open("/dev/null", O_RDWR);
