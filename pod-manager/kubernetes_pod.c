@@ -60,7 +60,7 @@ void kubernetes_pod_free(struct kubernetes_pod *pod)
 static void set_reason(struct kubernetes_pod *pod, enum backend_reason reason, const char *detail)
 {
     pod->reason = reason;
-    (void)snprintf(pod->detail, sizeof(pod->detail), "%s", detail ? detail : "");
+    (void)snprintf(pod->detail, sizeof(pod->detail), "%.*s", (int)sizeof(pod->detail) - 1, detail ? detail : "");
 }
 
 static void be_gone(struct kubernetes_pod *pod)
