@@ -109,13 +109,27 @@ static void output_data(void *context, enum rw_stream stream, struct rw_bytes by
     attempt->send(attempt->context, &(struct rw_message){.type = RW_MESSAGE_OUTPUT, .stream = stream, .data = bytes});
 }
 
-static void start_pump(struct attempt *attempt, int fd, enum rw_stream stream)
+static void prepare_pumps(struct attempt *attempt)
 {
-    int *ours = &attempt->pipes.ours[attempt->stage][fd];
-    struct pump *pump = &attempt->pumps[fd - 1];
-    *pump = (struct pump){.source.fd = -1, .stream = stream, .data = output_data, .exceeded = output_exceeded, .context = attempt};
-    if (*ours >= 0) {
-        pump_start(pump, attempt->loop, rw_take_fd(ours), stage_of(attempt)->limits.output_bytes);
+    for (size_t i = 0; i < RW_ARRAY_SIZE(attempt->pumps); i++) {
+        attempt->pumps[i] = (struct pump){.source.fd = -1,
+                                          .stream = attempt->stage == RW_STAGE_COMPILE ? RW_STREAM_COMPILE
+                                                    : i == 0                           ? RW_STREAM_STDOUT
+                                                                                       : RW_STREAM_STDERR,
+                                          .data = output_data,
+                                          .exceeded = output_exceeded,
+                                          .context = attempt};
+    }
+}
+
+/* Not before the start is told, because a stage's output comes after it. */
+static void start_pumps(struct attempt *attempt)
+{
+    for (size_t i = 0; i < RW_ARRAY_SIZE(attempt->pumps); i++) {
+        int *ours = &attempt->pipes.ours[attempt->stage][i + 1];
+        if (*ours >= 0) {
+            pump_start(&attempt->pumps[i], attempt->loop, rw_take_fd(ours), stage_of(attempt)->limits.output_bytes);
+        }
     }
 }
 
@@ -137,8 +151,7 @@ static void begin_stage(struct attempt *attempt, enum rw_stage stage)
     attempt->facts = (struct stage_facts){0};
     attempt->exited = (struct rw_usage){0};
     const struct rw_limits *limits = &stage_of(attempt)->limits;
-    start_pump(attempt, 1, stage == RW_STAGE_COMPILE ? RW_STREAM_COMPILE : RW_STREAM_STDOUT);
-    start_pump(attempt, 2, RW_STREAM_STDERR);
+    prepare_pumps(attempt);
     if (attempt->meter.cgroup && cgroup_limit(attempt->meter.cgroup, limits->memory_bytes, limits->processes, &err) < 0) {
         stage_failed(attempt, err.message);
         return;
@@ -261,6 +274,7 @@ static void code_started(struct attempt *attempt, int64_t at_us)
         attempt->result.run_started_after_us = at_us > attempt->received_us ? (uint64_t)(at_us - attempt->received_us) : 0;
     }
     attempt->send(attempt->context, &(struct rw_message){.type = RW_MESSAGE_STARTED, .stage = attempt->stage});
+    start_pumps(attempt);
     if (attempt->state != ATTEMPT_STARTING) {
         return; /* to be stopped already */
     }

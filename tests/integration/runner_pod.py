@@ -157,7 +157,7 @@ class Pod:
         """Processes, cgroups and mounts that are still there."""
         found = []
         ids = {self.uid_base, self.uid_base + 1}
-        for status in Path("/proc").glob("[0-9]*/status"):
+        for status in [Path("/proc", name, "status") for name in os.listdir("/proc") if name.isdigit()]:
             try:
                 text = status.read_text()
             except OSError:
