@@ -1,6 +1,7 @@
 """A private PostgreSQL: one database with one ordinary role, on loopback, in the state folder."""
 
 import os
+import pwd
 import signal
 import subprocess
 import time
@@ -47,11 +48,12 @@ host all all 127.0.0.1/32 scram-sha-256
 
 
 def as_ordinary_user(argv: List[str]) -> List[str]:
-    """PostgreSQL refuses user id 0. Root runs it in a user namespace in which root has another id: it stays root's own process,
-    reaches root's folders, and no further account of the system is needed."""
+    """PostgreSQL refuses user id 0. Root runs it in a user namespace in which root's id reads as that of the account the package made
+    (it must have a name): it stays root's own process and reaches root's folders."""
     if os.geteuid() != 0:
         return argv
-    return ["/usr/bin/unshare", "--user", "--map-user=1000", "--map-group=1000", "--"] + argv
+    account = pwd.getpwnam("postgres")
+    return ["/usr/bin/unshare", "--user", f"--map-user={account.pw_uid}", f"--map-group={account.pw_gid}", "--"] + argv
 
 
 class Postgres:
