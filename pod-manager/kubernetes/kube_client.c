@@ -33,7 +33,7 @@ struct kube_client {
     uv_loop_t *loop;
     struct rw_http_client *http;
     struct kube_credentials *credentials;
-    LIST_HEAD(, kube_call) calls;
+    LIST_HEAD(kube_calls, kube_call) calls;
     struct rw_counter *n_requests[6]; /* by hundreds of the status; 0: no answer */
 };
 

@@ -103,7 +103,8 @@ static cJSON *make_body(const struct kube_lease *lease, bool is_new, const char 
         cJSON_AddStringToObject(metadata, "resourceVersion", lease->version);
     }
     cJSON_AddStringToObject(spec, "holderIdentity", holder);
-    cJSON_AddNumberToObject(spec, "leaseDurationSeconds", *holder ? (double)(lease->options.duration_ms / 1000) : 1);
+    uint32_t duration_s = *holder ? lease->options.duration_ms / 1000 : 1;
+    cJSON_AddNumberToObject(spec, "leaseDurationSeconds", duration_s);
     cJSON_AddStringToObject(spec, "renewTime", now);
     if (!is_ours(lease)) {
         cJSON_AddStringToObject(spec, "acquireTime", now);

@@ -11,8 +11,6 @@
 
 #include "kube_stream.h"
 
-extern char **environ;
-
 enum { ANSWER_BYTES_MAX = 512 * 1024, DEADLINE_MS = 30000, CHUNK_BYTES = 16 * 1024, HANDLES = 3 };
 
 struct kube_plugin {
@@ -166,17 +164,17 @@ static void on_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *buf)
 }
 
 /* The environment of this program and the plugin's own on top. NULL-terminated, owned by the caller. */
-static char **make_environment(const struct kubeconfig_exec *exec)
+static char **make_environment(const struct kubeconfig_exec *program)
 {
     size_t n_ours = 0;
     while (environ[n_ours]) {
         n_ours++;
     }
-    char **env = rw_xcalloc(n_ours + exec->n_env + 1, sizeof(*env));
+    char **env = rw_xcalloc(n_ours + program->n_env + 1, sizeof(*env));
     size_t n = 0;
-    for (unsigned i = 0; i < exec->n_env; i++) {
-        if (exec->env[i].name && exec->env[i].value) {
-            env[n++] = rw_xasprintf("%s=%s", exec->env[i].name, exec->env[i].value);
+    for (unsigned i = 0; i < program->n_env; i++) {
+        if (program->env[i].name && program->env[i].value) {
+            env[n++] = rw_xasprintf("%s=%s", program->env[i].name, program->env[i].value);
         }
     }
     for (size_t i = 0; i < n_ours; i++) {
@@ -195,14 +193,14 @@ static void free_environment(char **env)
     free(env);
 }
 
-static int spawn(struct kube_plugin *plugin, uv_loop_t *loop, const struct kubeconfig_exec *exec)
+static int spawn(struct kube_plugin *plugin, uv_loop_t *loop, const struct kubeconfig_exec *program)
 {
-    char **argv = rw_xcalloc(exec->n_args + 2, sizeof(*argv));
-    argv[0] = exec->command;
-    for (unsigned i = 0; i < exec->n_args; i++) {
-        argv[i + 1] = exec->args[i];
+    char **argv = rw_xcalloc(program->n_args + 2, sizeof(*argv));
+    argv[0] = program->command;
+    for (unsigned i = 0; i < program->n_args; i++) {
+        argv[i + 1] = program->args[i];
     }
-    char **env = make_environment(exec);
+    char **env = make_environment(program);
     uv_stdio_container_t stdio[] = {
         {.flags = UV_IGNORE},
         {.flags = UV_CREATE_PIPE | UV_WRITABLE_PIPE, .data.stream = (uv_stream_t *)&plugin->output},
@@ -210,7 +208,7 @@ static int spawn(struct kube_plugin *plugin, uv_loop_t *loop, const struct kubec
     };
     int outcome = uv_spawn(loop, &plugin->process,
                            &(uv_process_options_t){.exit_cb = process_exited,
-                                                   .file = exec->command,
+                                                   .file = program->command,
                                                    .args = argv,
                                                    .env = env,
                                                    .stdio = stdio,
@@ -220,10 +218,10 @@ static int spawn(struct kube_plugin *plugin, uv_loop_t *loop, const struct kubec
     return outcome;
 }
 
-int kube_plugin_run(uv_loop_t *loop, const struct kubeconfig_exec *exec, kube_plugin_answered done, void *arg,
+int kube_plugin_run(uv_loop_t *loop, const struct kubeconfig_exec *program, kube_plugin_answered done, void *arg,
                     struct kube_plugin **ret_plugin, struct rw_error *err)
 {
-    if (!exec->command) {
+    if (!program->command) {
         return rw_fail(err, CONFIG, "kubeconfig: exec without a command");
     }
     struct kube_plugin *plugin = rw_xcalloc(1, sizeof(*plugin));
@@ -232,11 +230,11 @@ int kube_plugin_run(uv_loop_t *loop, const struct kubeconfig_exec *exec, kube_pl
     (void)uv_pipe_init(loop, &plugin->output, 0);
     (void)uv_timer_init(loop, &plugin->deadline);
     plugin->process.data = plugin->output.data = plugin->deadline.data = plugin;
-    int outcome = spawn(plugin, loop, exec);
+    int outcome = spawn(plugin, loop, program);
     if (outcome != 0) {
         plugin->has_exited = true;
         finish(plugin, NULL);
-        return rw_fail(err, UNAVAILABLE, "credential plugin %s: %s", exec->command, uv_strerror(outcome));
+        return rw_fail(err, UNAVAILABLE, "credential plugin %s: %s", program->command, uv_strerror(outcome));
     }
     plugin->done = done;
     plugin->arg = arg;

@@ -25,7 +25,7 @@ struct kube_plugin; /* one run */
 /* answer: owned by the callee. err: TIMEOUT, IO, PROTOCOL, UNAVAILABLE (it exited with a failure). Exactly once, later. */
 typedef void (*kube_plugin_answered)(void *arg, struct kube_plugin_answer *answer, const struct rw_error *err);
 
-RW_NODISCARD int kube_plugin_run(uv_loop_t *loop, const struct kubeconfig_exec *exec, kube_plugin_answered done, void *arg,
+RW_NODISCARD int kube_plugin_run(uv_loop_t *loop, const struct kubeconfig_exec *program, kube_plugin_answered done, void *arg,
                                  struct kube_plugin **ret_plugin, struct rw_error *err);
 /* Kills it; done is not called any more. */
 void kube_plugin_cancel(struct kube_plugin *plugin);
