@@ -206,13 +206,15 @@ static int spawn(struct kube_plugin *plugin, uv_loop_t *loop, const struct kubec
         {.flags = UV_CREATE_PIPE | UV_WRITABLE_PIPE, .data.stream = (uv_stream_t *)&plugin->output},
         {.flags = UV_INHERIT_FD, .data.fd = 2},
     };
-    int outcome = uv_spawn(loop, &plugin->process,
-                           &(uv_process_options_t){.exit_cb = process_exited,
-                                                   .file = program->command,
-                                                   .args = argv,
-                                                   .env = env,
-                                                   .stdio = stdio,
-                                                   .stdio_count = (int)RW_ARRAY_SIZE(stdio)});
+    const uv_process_options_t options = {
+        .exit_cb = process_exited,
+        .file = program->command,
+        .args = argv,
+        .env = env,
+        .stdio = stdio,
+        .stdio_count = (int)RW_ARRAY_SIZE(stdio),
+    };
+    int outcome = uv_spawn(loop, &plugin->process, &options);
     free_environment(env);
     free(argv);
     return outcome;
