@@ -640,7 +640,7 @@ def test_nothing_grows_over_many_leases(make):
     fds, rss, pods = len(os.listdir(f"/proc/{pid}/fd")), manager.rss_bytes(), len(manager.pods())
     turn(200)
     extra = len(manager.pods()) - pods
-    assert len(os.listdir(f"/proc/{pid}/fd")) <= fds + extra + 2
+    assert len(os.listdir(f"/proc/{pid}/fd")) <= fds + 2 * extra + 2  # a pod has two: its process, and its control connection
     assert SLOWNESS > 1 or manager.rss_bytes() < rss + (2 << 20)
     assert len(records(manager)) == 2 * len(manager.pods())
     assert manager.metric("runwave_leases") == 0

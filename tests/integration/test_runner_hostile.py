@@ -35,7 +35,7 @@ def assert_stopped_in_time(result, seconds):
 BOMBS = {
     "H01 fork": "int main(void) { for (;;) fork(); }",
     "H02 fork and setsid": "int main(void) { for (;;) if (fork() == 0) { setsid(); } }",
-    "H01 fork that dies": "int main(void) { for (;;) { fork(); if (getpid() % 3 == 0) _exit(0); } }",
+    "H01 fork that dies": "int main(void) { pid_t first = getpid(); for (;;) { fork(); if (getpid() != first && getpid() % 3 == 0) _exit(0); } }",
     "H03 threads": "static void *f(void *a) { pause(); return a; } int main(void) { pthread_t t; for (;;) pthread_create(&t, 0, f, 0); }",
     "H29 SIGCHLD storm": "int main(void) { signal(SIGCHLD, SIG_IGN); for (;;) if (fork() == 0) _exit(0); }",
     "H15 children spin": "int main(void) { for (int i = 0; i < 20; i++) if (fork() == 0) for (;;); pause(); }",
