@@ -43,8 +43,8 @@ def integration(preset: str, extra: Sequence[str]) -> bool:
     if problem := userns.problem():
         raise Failure(problem)
     named = [argument for argument in extra if (repository_root() / argument.partition("::")[0]).exists()]
-    # Tests wait more than they compute: a file each to a few workers, every worker with a stack of its own.
-    workers = [] if extra else ["-n", str((os.cpu_count() or 1) + 1), "--dist", "loadfile"]
+    # Tests wait more than they compute: a few workers side by side, each with a stack of its own (see conftest.py).
+    workers = [] if extra else ["-n", str((os.cpu_count() or 1) + 1), "--dist", "loadgroup"]
     return _run([sys.executable, "-m", "pytest", *workers, *([] if named else ["tests/integration"]), *extra], preset)
 
 
