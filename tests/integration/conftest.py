@@ -57,6 +57,7 @@ def pytest_collection_modifyitems(config, items):
     """A file's tests stay on one worker, with the servers they share; those of the runner, too: bombs of one user id feel each other."""
     for item in items:
         item.add_marker(pytest.mark.xdist_group("runner" if item.path.name.startswith("test_runner") else item.path.name))
+    items.sort(key=lambda item: not item.path.name.startswith("test_runner"))  # the longest group first
     if PRESET in SLOWNESS_OF:
         left_out = [item for item in items if not is_worth_sanitizing(item.nodeid)]
         config.hook.pytest_deselected(items=left_out)
