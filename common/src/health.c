@@ -108,7 +108,7 @@ void rw_health_reply_ready(const struct rw_health *health, struct rw_http_reques
     rw_http_reply_json(request, count == 0 ? 200 : 503, json);
 }
 
-void rw_metrics_reply(const struct rw_metrics *metrics, struct rw_http_request *request)
+void rw_metrics_reply(struct rw_metrics *metrics, struct rw_http_request *request)
 {
     enum { METRICS_BYTES_MAX = 4 * 1024 * 1024 };
     RW_AUTO_BUFFER struct rw_buffer text = {0};

@@ -1,9 +1,10 @@
-/* The metrics registry: families of series in the order of their registration, values in relaxed atomics. A registration that
- * makes no sense is a fault of this program and ends it at start. */
+/* The metrics registry: families of series in the order of their registration, under a lock that registering and writing take;
+ * values in relaxed atomics. A registration that makes no sense is a fault of this program and ends it. */
 #include <rw/metrics.h>
 
 #include <inttypes.h>
 #include <math.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -46,6 +47,7 @@ struct family {
 };
 
 struct rw_metrics {
+    pthread_mutex_t lock; /* the lists, not the values */
     struct family *families;
 };
 
@@ -54,7 +56,9 @@ const size_t rw_metrics_n_seconds_bounds = RW_ARRAY_SIZE(rw_metrics_seconds_boun
 
 struct rw_metrics *rw_metrics_new(void)
 {
-    return rw_xcalloc(1, sizeof(struct rw_metrics));
+    struct rw_metrics *metrics = rw_xcalloc(1, sizeof(*metrics));
+    (void)pthread_mutex_init(&metrics->lock, NULL);
+    return metrics;
 }
 
 static void free_series(enum kind kind, struct series *series)
@@ -73,7 +77,10 @@ static void free_series(enum kind kind, struct series *series)
 
 void rw_metrics_free(struct rw_metrics *metrics)
 {
-    struct family *family = metrics ? metrics->families : NULL;
+    if (!metrics) {
+        return;
+    }
+    struct family *family = metrics->families;
     while (family) {
         struct family *next = family->next;
         free_series(family->kind, family->series);
@@ -82,6 +89,7 @@ void rw_metrics_free(struct rw_metrics *metrics)
         free(family);
         family = next;
     }
+    (void)pthread_mutex_destroy(&metrics->lock);
     free(metrics);
 }
 
@@ -120,33 +128,41 @@ static struct family *find_family(struct rw_metrics *metrics, enum kind kind, co
     return family;
 }
 
-static struct series *add_series(struct rw_metrics *metrics, enum kind kind, const char *name, const char *labels, const char *help)
+/* Takes a series that is complete but for its labels: from here on a writer may read it. */
+static void add_series(struct rw_metrics *metrics, enum kind kind, const char *name, const char *labels, const char *help,
+                       struct series *series)
 {
+    series->labels = rw_xstrdup(labels ? labels : "");
+    (void)pthread_mutex_lock(&metrics->lock);
     struct series **end = &find_family(metrics, kind, name, help)->series;
     for (; *end; end = &(*end)->next) {
-        if (strcmp((*end)->labels, labels ? labels : "") == 0) {
+        if (strcmp((*end)->labels, series->labels) == 0) {
             refuse(name, "registered twice with the same labels");
         }
     }
-    *end = rw_xcalloc(1, sizeof(**end));
-    (*end)->labels = rw_xstrdup(labels ? labels : "");
-    return *end;
+    *end = series;
+    (void)pthread_mutex_unlock(&metrics->lock);
 }
 
 struct rw_counter *rw_metrics_counter(struct rw_metrics *metrics, const char *name, const char *labels, const char *help)
 {
-    return &add_series(metrics, COUNTER, name, labels, help)->value.counter;
+    struct series *series = rw_xcalloc(1, sizeof(*series));
+    add_series(metrics, COUNTER, name, labels, help, series);
+    return &series->value.counter;
 }
 
 struct rw_gauge *rw_metrics_gauge(struct rw_metrics *metrics, const char *name, const char *labels, const char *help)
 {
-    return &add_series(metrics, GAUGE, name, labels, help)->value.gauge;
+    struct series *series = rw_xcalloc(1, sizeof(*series));
+    add_series(metrics, GAUGE, name, labels, help, series);
+    return &series->value.gauge;
 }
 
 struct rw_histogram *rw_metrics_histogram(struct rw_metrics *metrics, const char *name, const char *labels, const char *help,
                                           const double *bounds, size_t n_bounds)
 {
-    struct rw_histogram *histogram = &add_series(metrics, HISTOGRAM, name, labels, help)->value.histogram;
+    struct series *series = rw_xcalloc(1, sizeof(*series));
+    struct rw_histogram *histogram = &series->value.histogram;
     for (size_t i = 1; i < n_bounds; i++) {
         if (!(bounds[i - 1] < bounds[i])) {
             refuse(name, "bounds do not ascend");
@@ -155,6 +171,7 @@ struct rw_histogram *rw_metrics_histogram(struct rw_metrics *metrics, const char
     histogram->n_bounds = n_bounds;
     histogram->bounds = rw_xmemdup(bounds, n_bounds * sizeof(*bounds));
     histogram->buckets = rw_xcalloc(n_bounds + 1, sizeof(*histogram->buckets));
+    add_series(metrics, HISTOGRAM, name, labels, help, series);
     return histogram;
 }
 
@@ -246,9 +263,9 @@ static int write_series(const struct family *family, const struct series *series
     return rw_fail(err, INTERNAL, "metric %s of unknown kind", family->name);
 }
 
-int rw_metrics_write(const struct rw_metrics *metrics, struct rw_buffer *out, struct rw_error *err)
+static int write_families(const struct family *family, struct rw_buffer *out, struct rw_error *err)
 {
-    for (const struct family *family = metrics->families; family; family = family->next) {
+    for (; family; family = family->next) {
         if (rw_buffer_printf(out, err, "# HELP %s %s\n# TYPE %s %s\n", family->name, family->help, family->name,
                              kind_names[family->kind]) < 0) {
             return -1;
@@ -260,4 +277,12 @@ int rw_metrics_write(const struct rw_metrics *metrics, struct rw_buffer *out, st
         }
     }
     return 0;
+}
+
+int rw_metrics_write(struct rw_metrics *metrics, struct rw_buffer *out, struct rw_error *err)
+{
+    (void)pthread_mutex_lock(&metrics->lock);
+    int failed = write_families(metrics->families, out, err);
+    (void)pthread_mutex_unlock(&metrics->lock);
+    return failed;
 }

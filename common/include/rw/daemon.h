@@ -41,6 +41,6 @@ bool rw_health_is_ready(const struct rw_health *health);
 /* Ready-made handlers' bodies: /healthz 200; /readyz 200 or 503 naming what is lacking; /metrics. */
 void rw_health_reply_alive(struct rw_http_request *request);
 void rw_health_reply_ready(const struct rw_health *health, struct rw_http_request *request);
-void rw_metrics_reply(const struct rw_metrics *metrics, struct rw_http_request *request);
+void rw_metrics_reply(struct rw_metrics *metrics, struct rw_http_request *request);
 
 #endif

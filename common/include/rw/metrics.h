@@ -1,6 +1,6 @@
 /* Metrics: counters, gauges and histograms, kept in C11 atomics, written as Prometheus text (exposition format 0.0.4).
  *
- * Register at start, before other threads run; every registered pointer lives as long as the registry. Updates are lock-free
+ * Register from any thread, once per series; every registered pointer lives as long as the registry. Updates are lock-free
  * and may come from any thread. Label sets are fixed at registration, so that no stranger can make new series. */
 #ifndef RW_METRICS_H
 #define RW_METRICS_H
@@ -38,6 +38,6 @@ int64_t rw_gauge_value(const struct rw_gauge *gauge);
 void rw_histogram_observe(struct rw_histogram *histogram, double value);
 
 /* Append the whole text to *out. */
-RW_NODISCARD int rw_metrics_write(const struct rw_metrics *metrics, struct rw_buffer *out, struct rw_error *err);
+RW_NODISCARD int rw_metrics_write(struct rw_metrics *metrics, struct rw_buffer *out, struct rw_error *err);
 
 #endif
