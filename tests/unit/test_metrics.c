@@ -7,7 +7,7 @@
 
 #include <rw/metrics.h>
 
-static char *write_all(const struct rw_metrics *metrics)
+static char *write_all(struct rw_metrics *metrics)
 {
     struct rw_error err = {0};
     RW_AUTO_BUFFER struct rw_buffer out;
