@@ -8,7 +8,7 @@ from typing import Dict, List, Protocol
 
 from stack import StartError, repository_root
 
-from . import build, check, control, suites, up
+from . import build, check, control, fuzz, suites, up
 from .say import Failure, say
 
 
@@ -23,6 +23,7 @@ VERBS: Dict[str, Verb] = {
     "status": control.status,
     "logs": control.logs,
     "test": suites.run,
+    "fuzz": fuzz.run,
     "check": check.run,
     "fmt": check.fmt,
     "build": build.run,
@@ -48,6 +49,9 @@ def parse(argv: List[str]) -> argparse.Namespace:
     verb.add_argument("-f", "--follow", action="store_true")
     verb = verbs.add_parser("test")
     verb.add_argument("suites", nargs="*")
+    verb = verbs.add_parser("fuzz")
+    verb.add_argument("targets", nargs="*")
+    verb.add_argument("--seconds", type=int, default=fuzz.SECONDS)
     verb = verbs.add_parser("check")
     verb.add_argument("names", nargs="*")
     verbs.add_parser("fmt")

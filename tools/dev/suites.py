@@ -11,11 +11,11 @@ from typing import Callable, Dict, List, Sequence
 from stack import repository_root
 
 from . import build, userns
+from . import fuzz as fuzzing
 from .say import Failure, say
 
 SANITIZERS = ("asan", "tsan")
 FUZZ_SECONDS = 60
-FUZZ_TAIL_LINES = 40
 TSAN_RANDOM_BITS_MAX = 28  # with more, the thread sanitizer of gcc 12 dies with "unexpected memory mapping"
 
 
@@ -61,33 +61,8 @@ def load(preset: str, _extra: Sequence[str]) -> bool:
 
 
 def fuzz(_preset: str, extra: Sequence[str]) -> bool:
-    """Every target for an equal share of the time, from a copy of its corpus."""
-    folder = build.preset("fuzz")
-    targets = sorted(path for path in (folder / "tests").rglob("fuzz_*") if path.is_file() and os.access(path, os.X_OK))
-    if not targets:
-        raise Failure("no fuzz targets were built")
-    seconds = max(1, int(extra[0] if extra else FUZZ_SECONDS) // len(targets))
-    return all([_fuzz_one(target, folder, seconds) for target in targets])
-
-
-def _fuzz_one(target: Path, folder: Path, seconds: int) -> bool:
-    """libFuzzer says much while all is well: its words go to a log, whose end is shown when it found something."""
-    name = target.name.removeprefix("fuzz_")
-    seeds = repository_root() / "tests" / "fuzz" / "corpus" / name
-    grown = folder / "corpus" / name
-    grown.mkdir(parents=True, exist_ok=True)
-    log = folder / f"{target.name}.log"
-    argv = [str(target), f"-max_total_time={seconds}", f"-artifact_prefix={grown.parent}/{name}-", str(grown)]
-    argv += [str(seeds)] if seeds.is_dir() else []
-    with open(log, "wb") as out:
-        status = subprocess.run(argv, cwd=repository_root(), stdout=out, stderr=out, check=False).returncode
-    if status == 0:
-        say(f"fuzzed {name} for {seconds} s: nothing found")
-        return True
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-    begin = next((number for number, line in enumerate(lines) if "ERROR" in line), max(0, len(lines) - FUZZ_TAIL_LINES))
-    say(f"fuzzed {name}: FOUND SOMETHING (log: {log})\n" + "\n".join(lines[begin : begin + FUZZ_TAIL_LINES]))
-    return False
+    """Every target for an equal share of the time."""
+    return fuzzing.fuzz([fuzzing.ALL], int(extra[0] if extra else FUZZ_SECONDS))
 
 
 SUITES: Dict[str, Callable[[str, Sequence[str]], bool]] = {
