@@ -19,7 +19,7 @@ enum { RETURN_DELAY_MS = 5000 /* before a task is published again that no pod co
 static const enum metrics_stage stages[_ATTEMPT_STATE_MAX] = {
     [ATTEMPT_CLAIMING] = METRICS_CLAIM,       [ATTEMPT_LEASING] = METRICS_LEASE,    [ATTEMPT_CONNECTING] = METRICS_CONNECT,
     [ATTEMPT_RUNNING] = METRICS_RUN,          [ATTEMPT_RECORDING] = METRICS_RECORD, [ATTEMPT_LOSING] = _METRICS_STAGE_MAX,
-    [ATTEMPT_RETURNING] = _METRICS_STAGE_MAX, [ATTEMPT_ENDED] = _METRICS_STAGE_MAX,
+    [ATTEMPT_RETURNING] = _METRICS_STAGE_MAX, [ATTEMPT_ENDED] = _METRICS_STAGE_MAX, [ATTEMPT_INQUIRING] = _METRICS_STAGE_MAX,
 };
 
 void attempt_enter(struct attempt *attempt, enum attempt_state to)
@@ -46,6 +46,7 @@ static void set_pod(struct attempt *attempt, bool has_pod)
 void attempt_drop_pod(struct attempt *attempt, enum lease_outcome outcome)
 {
     leases_abandon(rw_take(attempt->lease_request));
+    leases_look_away(rw_take(attempt->look));
     runner_link_close(rw_take(attempt->link));
     if (attempt->has_lease) {
         leases_release(attempt->context->leases, &attempt->lease.id, outcome);
@@ -116,10 +117,14 @@ static void another_pod(struct attempt *attempt)
 }
 
 static void (*const actions[_ACTION_MAX])(struct attempt *) = {
-    [ACTION_LEASE_AGAIN] = lease_again, [ACTION_ANOTHER_POD] = another_pod, [ACTION_LOSE] = attempt_lose};
+    [ACTION_LEASE_AGAIN] = lease_again,
+    [ACTION_ANOTHER_POD] = another_pod,
+    [ACTION_LOSE] = attempt_lose,
+    [ACTION_INQUIRE] = attempt_inquire,
+};
 
-/* Why an attempt is lost, for the task's result: plain ASCII, because a cut text of a runner's need not be UTF-8 any more. */
-static void note_loss(struct attempt *attempt, const char *name, const char *message)
+/* Plain ASCII, because a cut text of a runner's need not be UTF-8 any more. */
+void attempt_note_loss(struct attempt *attempt, const char *name, const char *message)
 {
     (void)snprintf(attempt->loss, sizeof(attempt->loss), "%s: %.200s", name, message);
     for (char *at = attempt->loss; *at; at++) {
@@ -135,8 +140,10 @@ void attempt_fail(struct attempt *attempt, enum attempt_failure failure, const s
                  RW_LOG_INT("attempt", attempt->number), RW_LOG_STR("trace_id", attempt->trace_id),
                  RW_LOG_STR("failure", remedy->name), RW_LOG_STR("pod", attempt->has_lease ? attempt->lease.pod : NULL),
                  RW_LOG_STR("state", attempt_state_name(attempt->state)));
-    note_loss(attempt, remedy->name, err->message);
-    attempt_drop_pod(attempt, remedy->lease_outcome);
+    attempt_note_loss(attempt, remedy->name, err->message);
+    if (remedy->action != ACTION_INQUIRE) {
+        attempt_drop_pod(attempt, remedy->lease_outcome);
+    }
     actions[remedy->action](attempt);
 }
 
@@ -180,6 +187,7 @@ static void on_link_result(void *arg, const struct rw_run_result *result)
 {
     struct attempt *attempt = arg;
     attempt->result = *result;
+    attempt->is_measured = true;
     attempt->finished_us = rw_realtime_us();
     attempt_drop_pod(attempt, LEASE_USED);
     attempt_record(attempt);
@@ -334,7 +342,7 @@ void attempt_drain(struct attempt *attempt)
 
 void attempt_give_up(struct attempt *attempt)
 {
-    if (attempt->state == ATTEMPT_RUNNING) {
+    if (attempt->state == ATTEMPT_RUNNING || attempt->state == ATTEMPT_INQUIRING) {
         struct rw_error err;
         (void)rw_fail(&err, CANCELLED, "the scheduler stopped while the code ran");
         attempt_fail(attempt, FAILURE_STOPPED, &err);

@@ -29,6 +29,8 @@ struct attempt {
     unsigned n_pods_failed;
     unsigned n_refusals;
     struct lease_request *lease_request;
+    struct lease_look *look;
+    int64_t look_until_ms; /* monotonic */
     bool has_lease;
     struct lease lease;
     struct runner_link *link;
@@ -36,6 +38,7 @@ struct attempt {
     struct rw_buffer outputs[_RW_STREAM_MAX];
     size_t output_bytes;
     struct rw_run_result result;
+    bool is_measured; /* the result came from the runner, with what was used */
     uint32_t return_delay_ms;
     char loss[RW_ERROR_MESSAGE_BYTES]; /* why the attempt is lost */
 
@@ -63,6 +66,14 @@ void attempt_again(struct attempt *attempt, uv_timer_cb next);
 void attempt_end(struct attempt *attempt, bool is_settled);
 /* Something went wrong: do what the rules say. err is required. */
 void attempt_fail(struct attempt *attempt, enum attempt_failure failure, const struct rw_error *err);
+
+/* Why the attempt is lost, for the task's result. */
+void attempt_note_loss(struct attempt *attempt, const char *name, const char *message);
+
+/* ---- attempt_inquire.c ---- */
+
+/* The runner vanished in mid-job: find out why, then record or lose. */
+void attempt_inquire(struct attempt *attempt);
 
 /* ---- attempt_settle.c: each is repeated until the database has settled it, then ends the attempt ---- */
 

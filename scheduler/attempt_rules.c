@@ -15,7 +15,8 @@ static const struct {
     [ATTEMPT_CLAIMING] = {"claiming", TO(LEASING) | TO(RETURNING) | TO(ENDED), false},
     [ATTEMPT_LEASING] = {"leasing", TO(CONNECTING) | TO(RETURNING) | TO(ENDED), true},
     [ATTEMPT_CONNECTING] = {"connecting", TO(RUNNING) | TO(LOSING) | TO(LEASING) | TO(RETURNING) | TO(ENDED), true},
-    [ATTEMPT_RUNNING] = {"running", TO(RECORDING) | TO(LOSING) | TO(LEASING) | TO(RETURNING) | TO(ENDED), true},
+    [ATTEMPT_RUNNING] = {"running", TO(INQUIRING) | TO(RECORDING) | TO(LOSING) | TO(LEASING) | TO(RETURNING) | TO(ENDED), true},
+    [ATTEMPT_INQUIRING] = {"inquiring", TO(RECORDING) | TO(LOSING) | TO(ENDED), true},
     [ATTEMPT_RECORDING] = {"recording", TO(LOSING) | TO(ENDED), false},
     [ATTEMPT_LOSING] = {"losing", TO(ENDED), false},
     [ATTEMPT_RETURNING] = {"returning", TO(ENDED), false},
@@ -35,7 +36,7 @@ static const struct attempt_remedy remedies[_FAILURE_MAX] = {
     [FAILURE_POD_REFUSED] = {"pod_refused", ACTION_ANOTHER_POD, LEASE_FAILED, RW_LOG_WARNING},
     [FAILURE_JOB_UNSENDABLE] = {"job_unsendable", ACTION_LOSE, LEASE_UNUSED, RW_LOG_ERROR},
     [FAILURE_JOB_REFUSED] = {"job_refused", ACTION_LOSE, LEASE_FAILED, RW_LOG_ERROR},
-    [FAILURE_RUNNER_VANISHED] = {"runner_vanished", ACTION_LOSE, LEASE_FAILED, RW_LOG_WARNING},
+    [FAILURE_RUNNER_VANISHED] = {"runner_vanished", ACTION_INQUIRE, LEASE_FAILED, RW_LOG_WARNING},
     [FAILURE_RUNNER_GARBLED] = {"runner_garbled", ACTION_LOSE, LEASE_FAILED, RW_LOG_ERROR},
     [FAILURE_RUNNER_FLOODED] = {"runner_flooded", ACTION_LOSE, LEASE_FAILED, RW_LOG_ERROR},
     [FAILURE_RUNNER_OVERTIME] = {"runner_overtime", ACTION_LOSE, LEASE_FAILED, RW_LOG_WARNING},
@@ -80,6 +81,11 @@ const char *lease_outcome_name(enum lease_outcome outcome)
 const struct attempt_remedy *attempt_remedy(enum attempt_failure failure)
 {
     return &remedies[failure];
+}
+
+bool attempt_pod_end_is_memory(const char *reason)
+{
+    return reason && strcmp(reason, "oom_killed") == 0;
 }
 
 enum attempt_failure attempt_refusal(const char *reason, bool is_job_sent)

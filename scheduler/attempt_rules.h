@@ -12,6 +12,7 @@ enum attempt_state {
     ATTEMPT_LEASING,    /* asking the pod-manager for a pod, or waiting to ask again */
     ATTEMPT_CONNECTING, /* to the runner, until it has proved itself */
     ATTEMPT_RUNNING,    /* the job was sent */
+    ATTEMPT_INQUIRING,  /* the runner vanished: asking the pod-manager what became of its pod */
     ATTEMPT_RECORDING,  /* the result is at hand; repeated until the database has settled it */
     ATTEMPT_LOSING,     /* the attempt is lost: the task goes back to the queue, or is dead; repeated likewise */
     ATTEMPT_RETURNING,  /* the job was never sent: the task goes back and the attempt does not count; repeated likewise */
@@ -50,6 +51,7 @@ enum attempt_action {
     ACTION_LEASE_AGAIN, /* keep the task, ask for a pod again after a pause, for as long as it takes */
     ACTION_ANOTHER_POD, /* the same, a bounded number of times; then return the task */
     ACTION_LOSE,        /* the attempt counts as lost */
+    ACTION_INQUIRE, /* the lease is kept until it is known why its pod ended: its memory used up is a result, all else is lost */
     _ACTION_MAX
 };
 
@@ -65,6 +67,8 @@ struct attempt_remedy {
 };
 
 const struct attempt_remedy *attempt_remedy(enum attempt_failure failure);
+/* What the end of its pod means for an attempt whose runner vanished; reason: a name of pod-manager/backend_reason.def, NULL: not known. */
+bool attempt_pod_end_is_memory(const char *reason);
 /* What a runner's "refused" means. After the job was sent, only what says that the runner did not take it leaves the attempt
  * uncounted: a job that no runner accepts must not go round for ever. */
 enum attempt_failure attempt_refusal(const char *reason, bool is_job_sent);

@@ -11,7 +11,8 @@ void attempt_become_fenced(struct attempt *attempt)
     rw_counter_add(attempt->context->metrics->fenced, 1);
     attempt_log(RW_LOG_WARNING, attempt, "fenced: the task is not this attempt's any more",
                 RW_LOG_STR("state", attempt_state_name(attempt->state)));
-    attempt_drop_pod(attempt, attempt->state == ATTEMPT_RUNNING ? LEASE_USED : LEASE_UNUSED);
+    bool has_job = attempt->state == ATTEMPT_RUNNING || attempt->state == ATTEMPT_INQUIRING;
+    attempt_drop_pod(attempt, has_job ? LEASE_USED : LEASE_UNUSED);
     attempt_end(attempt, true);
 }
 
@@ -89,6 +90,7 @@ static void send_loss(uv_timer_t *timer)
 
 void attempt_lose(struct attempt *attempt)
 {
+    (void)uv_timer_stop(&attempt->timer);
     attempt_enter(attempt, ATTEMPT_LOSING);
     attempt_forget_outputs(attempt);
     rw_backoff_reset(&attempt->backoff);
@@ -131,6 +133,7 @@ static void send_record(uv_timer_t *timer)
     struct attempt *attempt = timer->data;
     struct store_result result = {
         .run = &attempt->result,
+        .is_measured = attempt->is_measured,
         .leased_us = attempt->leased_us,
         .job_sent_us = attempt->job_sent_us,
         .started_us = attempt->started_us,

@@ -1,6 +1,6 @@
 /* Leases: see leases.h. A request and a release are structs of their own on two lists, so that closing can free what is under
  * way. */
-#include "leases.h"
+#include "leases_internal.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -13,11 +13,8 @@
 #include <rw/json.h>
 
 enum {
-    ANSWER_BYTES_MAX = 16384,
-    CALL_MS = 5000, /* on top of the wait that the pod-manager was asked for */
     PROBE_MS = 2000,
     RELEASE_TRIES_MAX = 5,
-    STARTED_MAX = 4096,      /* leases the pod-manager has not been told of; more end early, as if this scheduler had been killed */
     STARTED_SENT_MAX = 1000, /* in one call */
 };
 
@@ -41,28 +38,7 @@ struct release {
     struct release *next;
 };
 
-struct leases {
-    uv_loop_t *loop;
-    struct rw_http_client *client;
-    const char *url;
-    const char *unix_socket;
-    uint32_t wait_ms;
-    uint32_t deadline_ms;
-    char *authorization; /* a header line; NULL: none */
-    uv_timer_t probe_timer;
-    struct rw_http_call *probe;
-    struct rw_uuid started[STARTED_MAX]; /* oldest first */
-    size_t n_started;
-    size_t n_sent;    /* of them, with the probe under way */
-    int is_answering; /* -1: not known yet */
-    void (*on_state)(void *arg, bool is_answering);
-    void *arg;
-    struct lease_request *requests;
-    struct release *releases;
-    size_t n_pending;
-};
-
-static void report(struct leases *leases, bool is_answering)
+void leases_report(struct leases *leases, bool is_answering)
 {
     if (leases->is_answering != (int)is_answering) {
         leases->is_answering = (int)is_answering;
@@ -70,7 +46,7 @@ static void report(struct leases *leases, bool is_answering)
     }
 }
 
-static int call(struct leases *leases, const char *method, const char *path, struct rw_bytes body, uint32_t timeout_ms,
+int leases_call(struct leases *leases, const char *method, const char *path, struct rw_bytes body, uint32_t timeout_ms,
                 rw_http_called done, void *arg, struct rw_http_call **ret_call, struct rw_error *err)
 {
     RW_AUTO_FREE char *url = rw_xasprintf("%s%s", leases->url, path);
@@ -156,7 +132,7 @@ static void answered(void *arg, const struct rw_http_answer *answer, const struc
     struct leases *leases = request->leases;
     DL_DELETE(leases->requests, request);
     leases->n_pending -= request->done ? 0 : 1;
-    report(leases, !call_err);
+    leases_report(leases, !call_err);
     struct rw_error err = {0};
     struct lease lease = {0};
     enum attempt_failure failure = FAILURE_PODS_UNAVAILABLE;
@@ -196,8 +172,8 @@ struct lease_request *leases_acquire(struct leases *leases, const char *language
     request->done = done;
     request->arg = arg;
     struct rw_error err;
-    if (call(leases, "POST", "/leases", rw_bytes_of(body, len), leases->wait_ms + CALL_MS, answered, request, &request->call,
-             &err) < 0) {
+    if (leases_call(leases, "POST", "/leases", rw_bytes_of(body, len), leases->wait_ms + CALL_MS, answered, request, &request->call,
+                    &err) < 0) {
         free(request);
         done(arg, NULL, FAILURE_PODS_UNAVAILABLE, &err);
         return NULL;
@@ -234,7 +210,7 @@ static void released(void *arg, const struct rw_http_answer *answer, const struc
 {
     struct release *release = arg;
     release->call = NULL;
-    report(release->leases, !err);
+    leases_report(release->leases, !err);
     bool is_settled = !err && answer->status < 500;
     if (is_settled || release->backoff.failures + 1 >= RELEASE_TRIES_MAX) {
         if (!is_settled || (answer->status != 204 && answer->status != 404)) {
@@ -256,7 +232,7 @@ static void send_release(uv_timer_t *timer)
     RW_AUTO_FREE char *path = rw_xasprintf("/leases/%s?outcome=%s", rw_uuid_format(&release->id, id),
                                            lease_outcome_name(release->outcome));
     struct rw_error err;
-    if (call(release->leases, "DELETE", path, rw_bytes_of(NULL, 0), CALL_MS, released, release, &release->call, &err) < 0) {
+    if (leases_call(release->leases, "DELETE", path, rw_bytes_of(NULL, 0), CALL_MS, released, release, &release->call, &err) < 0) {
         released(release, &(struct rw_http_answer){.status = 0}, &err);
     }
 }
@@ -313,7 +289,7 @@ static void probed(void *arg, const struct rw_http_answer *answer, const struct 
         leases->n_started -= leases->n_sent;
         memmove(leases->started, leases->started + leases->n_sent, leases->n_started * sizeof(leases->started[0]));
     }
-    report(leases, !err);
+    leases_report(leases, !err);
 }
 
 static void probe(uv_timer_t *timer)
@@ -325,8 +301,8 @@ static void probe(uv_timer_t *timer)
     }
     size_t len = 0;
     RW_AUTO_FREE char *body = started_body(leases, &len);
-    if (call(leases, "POST", "/leases/started", rw_bytes_of(body, len), CALL_MS, probed, leases, &leases->probe, &err) < 0) {
-        report(leases, false);
+    if (leases_call(leases, "POST", "/leases/started", rw_bytes_of(body, len), CALL_MS, probed, leases, &leases->probe, &err) < 0) {
+        leases_report(leases, false);
     }
 }
 
@@ -380,5 +356,6 @@ void leases_close(struct leases *leases)
     {
         end_release(release);
     }
+    leases_look_close(leases);
     uv_close((uv_handle_t *)&leases->probe_timer, free_leases);
 }

@@ -19,6 +19,7 @@ struct lease {
 
 struct leases;
 struct lease_request;
+struct lease_look;
 
 /* on_state: the pod-manager answers, or does not (any more). token: NULL when none is asked; borrowed until close. */
 RW_NODISCARD int leases_open(uv_loop_t *loop, const struct scheduler_config *config, const char *token,
@@ -35,6 +36,18 @@ void leases_abandon(struct lease_request *request);
 /* The lease's pod was sent its job: the pod-manager is told with the next probe, and lets the lease live to its deadline. A lease
  * of which it hears nothing (its scheduler was killed before) ends soon after it was granted. */
 void leases_started(struct leases *leases, const struct rw_uuid *id);
+/* What GET /leases/:lease_id says. */
+enum lease_sight {
+    LEASE_SIGHT_NONE,    /* no sensible answer */
+    LEASE_SIGHT_UNKNOWN, /* the pod-manager does not know the lease (any more) */
+    LEASE_SIGHT_SERVES,  /* its pod serves, as far as is known */
+    LEASE_SIGHT_ENDED,
+};
+/* Exactly once a look unless it was given up. reason: why the pod ended (pod-manager/backend_reason.def), borrowed; NULL: it has not. */
+typedef void (*lease_looked)(void *arg, enum lease_sight sight, const char *reason);
+/* done is called before it returns only if it returns NULL. */
+struct lease_look *leases_look(struct leases *leases, const struct rw_uuid *id, lease_looked done, void *arg);
+void leases_look_away(struct lease_look *look); /* the answer is not wanted any more; NULL is fine */
 /* Give back; repeated a few times when the pod-manager does not answer (after that the lease ends at its deadline). */
 void leases_release(struct leases *leases, const struct rw_uuid *id, enum lease_outcome outcome);
 /* Requests abandoned and releases under way: what a drain waits for. */

@@ -201,7 +201,7 @@ void store_record(struct store *store, const struct rw_uuid *id, int64_t fence, 
         rw_pg_param_bool(&params, run->truncated[s]);
     }
     rw_pg_param_text(&params, run->reason);
-    param_usage(&params, true, &run->run);
+    param_usage(&params, result->is_measured, &run->run);
     param_usage(&params, run->has_compile, &run->compile);
     rw_pg_param_timestamp(&params, result->leased_us);
     rw_pg_param_timestamp(&params, result->job_sent_us);

@@ -48,6 +48,7 @@ void store_claim(struct store *store, const struct rw_uuid *id, store_claimed do
 
 struct store_result { /* borrowed until store_record returns */
     const struct rw_run_result *run;
+    bool is_measured; /* false: nobody knows what the run used */
     struct rw_bytes outputs[_RW_STREAM_MAX];
     int64_t leased_us; /* real time; -1: not reached */
     int64_t job_sent_us;

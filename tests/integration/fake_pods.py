@@ -34,6 +34,8 @@ class Pod:
         self.released: Optional[str] = None
         self.job: Optional[Dict] = None
         self.problem: Optional[BaseException] = None
+        self.ended: Optional[str] = None  # what GET /leases/:lease_id says
+        self.n_looks = 0
         self.closed_by_scheduler = threading.Event()
         self.listener: Optional[socket.socket] = None
         if script is not unreachable:
@@ -67,6 +69,7 @@ class Pod:
                 self.closed_by_scheduler.set()
         finally:
             runner.close()
+            self.ended = self.ended or self.manager.pod_end
             self.path.unlink(missing_ok=True)
 
 
@@ -120,6 +123,20 @@ def vanishes(pod: Pod, runner: Runner) -> None:
     runner.send("started", stage="run")
     runner.output("stdout", b"half of it")
     runner.send_bytes(b"\0\0\1\0half a frame")
+
+
+def vanishes_of(reason: Optional[str], after_s: float = 0) -> Script:
+    """Dies in the middle of the job; the platform tells the reason a moment later, or never."""
+
+    def vanish(pod: Pod, runner: Runner) -> None:
+        pod.ended = "hidden"
+        _take_job(pod, runner)
+        runner.send("started", stage="run")
+        runner.output("stdout", b"half of it")
+        if reason is not None:
+            threading.Timer(after_s, lambda: setattr(pod, "ended", reason)).start()
+
+    return vanish
 
 
 def garbles_after_job(pod: Pod, runner: Runner) -> None:
@@ -212,7 +229,14 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(data)
 
     def do_GET(self) -> None:  # pylint: disable=invalid-name
-        self._reply(200, {})
+        manager = self.server.manager
+        if not self.path.startswith("/leases/"):
+            self._reply(200, {})
+        elif manager.look_status != 200:
+            self._reply(manager.look_status, {})
+        else:
+            sight = manager.look(self.path.rpartition("/")[2])
+            self._reply(404 if sight is None else 200, sight or {})
 
     def do_POST(self) -> None:  # pylint: disable=invalid-name
         manager = self.server.manager
@@ -272,6 +296,8 @@ class FakePodManager:
         self.requests: List[Dict] = []
         self.is_empty = False  # no pod for anybody
         self.status = 200  # anything else: the answer to every request for a lease
+        self.look_status = 200  # and to every question after one
+        self.pod_end: Optional[str] = "exited"  # why pods have ended, where their scripts do not say
         self._lock = threading.Lock()
         self._server: Optional[_Server] = None
 
@@ -296,7 +322,7 @@ class FakePodManager:
             self.scripts.clear()
             self.default = good
             self.pods, self.jobs, self.requests = [], [], []
-            self.is_empty, self.status = False, 200
+            self.is_empty, self.status, self.look_status = False, 200, 200
 
     def lease(self, request: Dict) -> "tuple[int, Optional[Pod]]":
         with self._lock:
@@ -310,6 +336,14 @@ class FakePodManager:
             pod = Pod(self, request, self.scripts.popleft() if self.scripts else self.default)
             self.pods.append(pod)
         return 200, pod
+
+    def look(self, lease_id: str) -> Optional[Dict]:
+        for pod in self.pods:
+            if str(pod.lease_id) == lease_id and pod.released is None:
+                pod.n_looks += 1
+                is_told = pod.ended not in (None, "hidden")
+                return {"lease_id": lease_id, **({"pod_ended": pod.ended} if is_told else {})}
+        return None
 
     def release(self, lease_id: str, outcome: str) -> bool:
         with self._lock:

@@ -10,7 +10,7 @@ import uuid
 
 import fake_pods
 import pytest
-from fake_pods import good, never_ends, refuses, refuses_job, takes, vanishes, waits_for
+from fake_pods import good, never_ends, refuses, refuses_job, takes, vanishes, vanishes_of, waits_for
 from scheduler_lab import Lab, program_of
 from stack.process import wait_until
 
@@ -276,6 +276,57 @@ def test_the_third_lost_attempt_is_the_last(lab):
     assert final["reason"].startswith("runner_vanished: ") and final["stdout"] == b""
     wait_event(lab, task_id, "dead")
     assert [job["attempt"] for job in lab.manager.jobs] == [1, 2, 3]
+
+
+# ---- runners that vanish: what became of their pods ----
+
+
+@pytest.mark.parametrize("after_s", [0, 1])
+def test_a_pod_that_ran_out_of_memory_is_the_tasks_result(lab, after_s):
+    lab.manager.scripts.append(vanishes_of("oom_killed", after_s))
+    task_id = lab.submit()
+    final = lab.finish(task_id)
+    assert (final["state"], final["attempt"], final["verdict"]) == ("done", 1, "memory_limit")
+    assert (final["exit_code"], final["signal"], final["stdout"]) == (None, signal.SIGKILL, b"half of it")
+    assert (final["wall_us"], final["cpu_us"], final["memory_bytes"]) == (None, None, None)
+    assert "memory" in final["reason"] and final["started_at"] <= final["finished_at"]
+    wait_event(lab, task_id, "done")
+    (pod,) = lab.manager.pods
+    wait_until(lambda: pod.released == "failed", 10, "lease given back")
+    assert pod.n_looks >= 1 + 5 * after_s
+
+
+@pytest.mark.parametrize("reason", ["evicted", "deleted", "node_lost", "exited", "disrupted"])
+def test_a_pod_that_ended_otherwise_is_a_lost_attempt(lab, reason):
+    lab.manager.scripts.extend([vanishes_of(reason)] * 3)
+    final = lab.finish(lab.submit())
+    assert (final["state"], final["attempt"], final["verdict"]) == ("dead", 3, None)
+    assert final["reason"].startswith("runner_vanished: ") and final["reason"].endswith(f"(pod: {reason})")
+
+
+def test_a_runner_that_vanishes_for_no_known_reason_is_lost_soon(lab):
+    lab.manager.scripts.append(vanishes_of(None))
+    began = time.monotonic()
+    final = lab.finish(lab.submit())
+    assert (final["state"], final["attempt"]) == ("done", 2)
+    assert 5 <= time.monotonic() - began
+
+
+@pytest.mark.parametrize("status", [404, 401, 500])
+def test_an_answer_that_says_nothing_is_a_lost_attempt(lab, status):
+    lab.manager.look_status = status
+    lab.manager.scripts.append(vanishes_of("oom_killed"))
+    final = lab.finish(lab.submit())
+    assert (final["state"], final["attempt"]) == ("done", 2)
+
+
+def test_a_task_cancelled_while_its_pod_is_asked_after_stays_cancelled(lab):
+    lab.manager.scripts.append(vanishes_of("oom_killed", after_s=3))
+    task_id = lab.submit()
+    wait_until(lambda: lab.manager.pods and lab.manager.pods[0].n_looks > 0, 10, "asked after")
+    lab.sql("UPDATE tasks SET state = 'cancelled', ended_at = now() WHERE id = %s", task_id)
+    wait_until(lambda: lab.manager.pods[0].released is not None, 10, "over")
+    assert lab.state_of(task_id) == "cancelled" and lab.result(task_id) is None
 
 
 def test_an_attempt_that_takes_too_long_is_lost(lab):

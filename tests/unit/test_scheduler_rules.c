@@ -11,10 +11,10 @@
 
 /* Rows: from; columns: to, in the order of the enum. */
 static const char *const permitted[_ATTEMPT_STATE_MAX] = {
-    /*                      C L C R R L R E */
-    [ATTEMPT_CLAIMING] = "01000011",  [ATTEMPT_LEASING] = "00100011",   [ATTEMPT_CONNECTING] = "01010111",
-    [ATTEMPT_RUNNING] = "01001111",   [ATTEMPT_RECORDING] = "00000101", [ATTEMPT_LOSING] = "00000001",
-    [ATTEMPT_RETURNING] = "00000001", [ATTEMPT_ENDED] = "00000000",
+    /*                      C L C R I R L R E */
+    [ATTEMPT_CLAIMING] = "010000011", [ATTEMPT_LEASING] = "001000011",   [ATTEMPT_CONNECTING] = "010100111",
+    [ATTEMPT_RUNNING] = "010011111",  [ATTEMPT_INQUIRING] = "000001101", [ATTEMPT_RECORDING] = "000000101",
+    [ATTEMPT_LOSING] = "000000001",   [ATTEMPT_RETURNING] = "000000001", [ATTEMPT_ENDED] = "000000000",
 };
 
 static void all_pairs_of_states(void **state)
@@ -40,7 +40,7 @@ static void every_state_reaches_the_end(void **state)
 static void fencing_never_interrupts_a_statement(void **state)
 {
     (void)state;
-    const enum attempt_state fenceable[] = {ATTEMPT_LEASING, ATTEMPT_CONNECTING, ATTEMPT_RUNNING};
+    const enum attempt_state fenceable[] = {ATTEMPT_LEASING, ATTEMPT_CONNECTING, ATTEMPT_RUNNING, ATTEMPT_INQUIRING};
     unsigned n = 0;
     for (enum attempt_state s = 0; s < _ATTEMPT_STATE_MAX; s++) {
         n += attempt_state_is_fenceable(s) ? 1 : 0;
@@ -76,7 +76,7 @@ static void what_each_failure_costs(void **state)
         assert_int_equal(attempt_remedy(f)->action, ACTION_ANOTHER_POD);
     }
     for (enum attempt_failure f = FAILURE_JOB_UNSENDABLE; f < _FAILURE_MAX; f++) {
-        assert_int_equal(attempt_remedy(f)->action, ACTION_LOSE);
+        assert_int_equal(attempt_remedy(f)->action, f == FAILURE_RUNNER_VANISHED ? ACTION_INQUIRE : ACTION_LOSE);
         assert_int_not_equal(attempt_remedy(f)->lease_outcome, LEASE_LEFT);
     }
 }
@@ -89,6 +89,19 @@ static void a_pod_that_serves_another_is_left_alone(void **state)
     assert_string_equal(lease_outcome_name(LEASE_USED), "used");
     assert_string_equal(lease_outcome_name(LEASE_UNUSED), "unused");
     assert_string_equal(lease_outcome_name(LEASE_FAILED), "failed");
+}
+
+/* Only memory used up is the code's doing; what is not known is not. */
+static void what_the_end_of_a_pod_means(void **state)
+{
+    (void)state;
+    static const char *const others[] = {"exited",  "finished",  "evicted", "disrupted", "node_lost",
+                                         "deleted", "destroyed", "oom",     ""};
+    assert_true(attempt_pod_end_is_memory("oom_killed"));
+    assert_false(attempt_pod_end_is_memory(NULL));
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        assert_false(attempt_pod_end_is_memory(others[i]));
+    }
 }
 
 static void refusals(void **state)
@@ -119,6 +132,7 @@ int main(void)
         cmocka_unit_test(every_failure_has_a_remedy_of_its_own_name),
         cmocka_unit_test(what_each_failure_costs),
         cmocka_unit_test(a_pod_that_serves_another_is_left_alone),
+        cmocka_unit_test(what_the_end_of_a_pod_means),
         cmocka_unit_test(refusals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
