@@ -260,6 +260,15 @@ int kubernetes_pod_create(struct kubernetes *kubernetes, const char *name, const
 
 /* ---- what the view shows ---- */
 
+/* One that an earlier instance has made is as old as the API server says, as far as the clocks agree. */
+static void take_age(struct kubernetes_pod *pod)
+{
+    int64_t age_ms = rw_realtime_us() / 1000 - pod->seen.created_s * 1000;
+    if (pod->seen.created_s && age_ms > 0) {
+        pod->born_ms = rw_monotonic_ms() - age_ms;
+    }
+}
+
 void kubernetes_pod_adopt(struct kubernetes_pod *pod)
 {
     const struct kubernetes *kubernetes = pod->kubernetes;
@@ -271,6 +280,7 @@ void kubernetes_pod_adopt(struct kubernetes_pod *pod)
     memcpy(pod->secret, pod->seen.secret, sizeof(pod->secret));
     pod->is_ours = pod->is_adopted = true;
     pod->leased_until_s = pod->seen.leased_until_s;
+    take_age(pod);
     pod->step = KUBERNETES_LIVING;
     rw_log(RW_LOG_INFO, "adopting a pod", RW_LOG_STR("pod", pod->seen.name), RW_LOG_BOOL("leased", pod->seen.is_leased));
     kubernetes->events.adopted(kubernetes->events.arg, pod->seen.name, pod->seen.language, pod->seen.is_leased);

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include <rw/encoding.h>
 
@@ -196,6 +197,15 @@ static void read_secret(const cJSON *object, struct kube_pod *pod)
     }
 }
 
+/* Kubernetes writes its times in one way: "2026-01-31T12:00:00Z". */
+static int64_t seconds_of(const char *text)
+{
+    struct tm parts = {0};
+    const char *rest = text ? strptime(text, "%Y-%m-%dT%H:%M:%SZ", &parts) : NULL;
+    time_t seconds = rest && *rest == '\0' ? timegm(&parts) : 0;
+    return seconds > 0 ? (int64_t)seconds : 0;
+}
+
 int kube_pod_read(const cJSON *object, struct kube_pod *ret_pod, struct rw_error *err)
 {
     struct kube_pod pod = {.trouble = KUBE_TROUBLE_NONE};
@@ -212,6 +222,7 @@ int kube_pod_read(const cJSON *object, struct kube_pod *ret_pod, struct rw_error
                   kube_string(metadata, "annotations", KUBE_ANNOTATION_TEMPLATE, NULL));
     const char *until = kube_string(metadata, "annotations", KUBE_ANNOTATION_UNTIL, NULL);
     pod.leased_until_s = until && strlen(until) < 12 && strspn(until, "0123456789") == strlen(until) ? strtoll(until, NULL, 10) : 0;
+    pod.created_s = seconds_of(kube_string(metadata, "creationTimestamp", NULL));
     const char *state = kube_string(metadata, "labels", KUBE_LABEL_STATE, NULL);
     pod.is_leased = state && strcmp(state, "leased") == 0;
     pod.is_deleting = kube_string(metadata, "deletionTimestamp", NULL) != NULL;

@@ -38,6 +38,7 @@ struct kube_pod {
     char language[64];                         /* "" without the label */
     char template_version[KUBE_UID_BYTES + KUBE_VERSION_BYTES];
     int64_t leased_until_s; /* 0: says nothing */
+    int64_t created_s;      /* since the Unix epoch, by the API server's clock; 0: says nothing */
     bool is_ready;
     bool is_leased;    /* by its label, which follows behind the lease */
     bool is_deleting;  /* has a deletionTimestamp */

@@ -80,6 +80,29 @@ static void a_deleted_pod_is_not_ready(void **state)
     assert_false(pod.is_ready);
 }
 
+static void reads_when_it_was_made(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        int64_t created_s;
+    } rows[] = {
+        {"2026-01-01T00:00:00Z", 1767225600},
+        {"1970-01-01T00:00:00Z", 0},
+        {"0001-01-01T00:00:00Z", 0},
+        {"2026-01-01T00:00:00", 0},
+        {"2026-01-01T00:00:00Zx", 0},
+        {"yesterday", 0},
+        {"", 0},
+    };
+    for (size_t i = 0; i < RW_ARRAY_SIZE(rows); i++) {
+        RW_AUTO_FREE char *text = rw_xasprintf("{\"metadata\":{\"name\":\"p\",\"uid\":\"u\",\"resourceVersion\":\"7\","
+                                               "\"creationTimestamp\":\"%s\"}}",
+                                               rows[i].text);
+        assert_int_equal(read_pod(text).created_s, rows[i].created_s);
+    }
+}
+
 static void refuses_objects_without_identity(void **state)
 {
     (void)state;
@@ -124,6 +147,7 @@ int main(void)
         cmocka_unit_test(tells_troubles_apart),
         cmocka_unit_test(reads_a_ready_pod),
         cmocka_unit_test(a_deleted_pod_is_not_ready),
+        cmocka_unit_test(reads_when_it_was_made),
         cmocka_unit_test(refuses_objects_without_identity),
         cmocka_unit_test(reads_how_it_ended_and_until_when_it_is_leased),
     };
