@@ -8,7 +8,7 @@ from typing import Dict, List, Protocol
 
 from stack import StartError, repository_root
 
-from . import build, check, control, fuzz, suites, up
+from . import bench, build, check, control, fuzz, suites, up
 from .say import Failure, say
 
 
@@ -27,6 +27,7 @@ VERBS: Dict[str, Verb] = {
     "check": check.run,
     "fmt": check.fmt,
     "build": build.run,
+    "bench": bench.run,
 }
 
 
@@ -57,6 +58,12 @@ def parse(argv: List[str]) -> argparse.Namespace:
     verbs.add_parser("fmt")
     verb = verbs.add_parser("build")
     verb.add_argument("preset", nargs="?", default="debug")
+    verb = verbs.add_parser("bench")
+    verb.add_argument("parts", nargs="*")
+    verb.add_argument("--short", action="store_true")
+    verb.add_argument("--compare")
+    verb.add_argument("--output")
+    verb.add_argument("--build")
 
     own, _, extra = (argv, "", []) if "--" not in argv else (argv[: argv.index("--")], "--", argv[argv.index("--") + 1 :])
     options = parser.parse_args(own)
