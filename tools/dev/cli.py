@@ -8,7 +8,7 @@ from typing import Dict, List, Protocol
 
 from stack import StartError, repository_root
 
-from . import bench, build, check, control, fuzz, suites, up
+from . import bench, build, check, control, fuzz, images, suites, up
 from .say import Failure, say
 
 
@@ -28,6 +28,7 @@ VERBS: Dict[str, Verb] = {
     "fmt": check.fmt,
     "build": build.run,
     "bench": bench.run,
+    "images": images.run,
 }
 
 
@@ -64,6 +65,8 @@ def parse(argv: List[str]) -> argparse.Namespace:
     verb.add_argument("--compare")
     verb.add_argument("--output")
     verb.add_argument("--build")
+    verb = verbs.add_parser("images")
+    verb.add_argument("names", nargs="*")
 
     own, _, extra = (argv, "", []) if "--" not in argv else (argv[: argv.index("--")], "--", argv[argv.index("--") + 1 :])
     options = parser.parse_args(own)
