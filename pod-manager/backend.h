@@ -42,6 +42,8 @@ struct backend_events {
     /* Whether pods can be made at all. The backend says so once after open, and again whenever it changes. detail: one line for
      * people, what is wrong and how to mend it; NULL while usable. */
     void (*usable)(void *arg, bool is_usable, const char *detail);
+    /* Which layers of the sandbox are in force, in the words of runwave-runner --require; whenever that is found out. */
+    void (*layers)(void *arg, const char *layers);
     /* A pod that an earlier instance has made is ours from now on, as if create had made it: `ready` may follow (not when it is leased), and
      * `gone` will. language: as given to create, '+' perhaps become 'p'. Only from backends whose pods outlive the manager. */
     void (*adopted)(void *arg, const char *pod, const char *language, bool is_leased);

@@ -228,6 +228,7 @@ static int kubernetes_open(const struct backend_options *options, struct backend
     struct kubernetes *kubernetes = rw_xcalloc(1, sizeof(*kubernetes));
     kubernetes->loop = options->loop;
     kubernetes->config = config;
+    kubernetes->required = options->config->required;
     kubernetes->ready_timeout_ms = options->config->ready_timeout_ms;
     kubernetes->events = options->events;
     kubernetes->client = client;

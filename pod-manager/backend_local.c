@@ -6,6 +6,7 @@
 
 #include <rw/auto.h>
 #include <rw/clock.h>
+#include <rw/json.h>
 
 #include "local.h"
 
@@ -38,6 +39,9 @@ static int local_prepare(struct manager_config *config, struct rw_error *err)
     if (geteuid() == 0 && !local->uid_base) {
         local->uid_base = UID_BASE_DEFAULT;
     }
+    if (config->require.cgroup && !local->cgroup[0]) {
+        return rw_fail(err, CONFIG, "require.cgroup: local.cgroup is empty, so that pods have none");
+    }
     uint64_t uid_end = local->uid_base + 2 * ((uint64_t)config->pods_max * SLOTS_PER_POD + SLOTS_SPARE);
     if (local->uid_base && (local->uid_base < 65536 || uid_end > INT32_MAX)) {
         return rw_fail(err, CONFIG, "local.uid_base: must be 65536 at least, and %d at most with all that pods_max needs behind it",
@@ -46,7 +50,17 @@ static int local_prepare(struct manager_config *config, struct rw_error *err)
     return 0;
 }
 
-static void on_probed(void *arg, int exit_status, const char *text)
+/* The layers that the probe has found in force, as it says them. */
+static void tell_layers(const struct local *local, const char *output)
+{
+    RW_AUTO(cJSON_Delete) cJSON *found = cJSON_Parse(output);
+    const char *layers = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(found, "layers"));
+    if (layers) {
+        local->events.layers(local->events.arg, layers);
+    }
+}
+
+static void on_probed(void *arg, const struct local_said *said)
 {
     struct local *local = arg;
     char detail[256];
@@ -54,14 +68,16 @@ static void on_probed(void *arg, int exit_status, const char *text)
         return;
     }
     local->is_probing = false;
-    local->probe_at_ms = exit_status == 0 ? 0 : rw_monotonic_ms() + PROBE_PERIOD_MS;
-    if (text[0]) {
-        (void)snprintf(detail, sizeof(detail), "%s", text);
+    bool is_usable = said->exit_status == 0;
+    local->probe_at_ms = is_usable ? 0 : rw_monotonic_ms() + PROBE_PERIOD_MS;
+    if (said->errors[0]) {
+        (void)snprintf(detail, sizeof(detail), "%s", said->errors);
     } else {
         (void)snprintf(detail, sizeof(detail), "%s --probe ended with status %d and said nothing", local->config->runner,
-                       exit_status);
+                       said->exit_status);
     }
-    local->events.usable(local->events.arg, exit_status == 0, exit_status == 0 ? NULL : detail);
+    tell_layers(local, said->output);
+    local->events.usable(local->events.arg, is_usable, is_usable ? NULL : detail);
 }
 
 static void probe(struct local *local)
@@ -82,6 +98,7 @@ static int local_open(const struct backend_options *options, struct backend **re
     struct local *local = rw_xcalloc(1, sizeof(*local));
     local->loop = options->loop;
     local->config = &options->config->local;
+    local->required = options->config->required;
     local->events = options->events;
     local->run_dir_fd = -1;
     local->lock_fd = -1;

@@ -1,6 +1,9 @@
 /* The pod-manager's configuration: the schema, the defaults, the ranges. */
 #include "config.h"
 
+#include <stdio.h>
+#include <string.h>
+
 #include <rw/auto.h>
 
 #include "backend.h"
@@ -9,6 +12,15 @@ static const cyaml_schema_field_t scaling_fields[] = {
     CYAML_FIELD_UINT("rate_window_ms", CYAML_FLAG_OPTIONAL, struct scaling_config, rate_window_ms),
     CYAML_FIELD_UINT("shrink_delay_ms", CYAML_FLAG_OPTIONAL, struct scaling_config, shrink_delay_ms),
     CYAML_FIELD_UINT("shrink_step_ms", CYAML_FLAG_OPTIONAL, struct scaling_config, shrink_step_ms),
+    CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t require_fields[] = {
+    CYAML_FIELD_STRING_PTR("isolation", CYAML_FLAG_OPTIONAL, struct require_config, isolation, 1, 32),
+    CYAML_FIELD_BOOL("own_uid", CYAML_FLAG_OPTIONAL, struct require_config, own_uid),
+    CYAML_FIELD_BOOL("seccomp", CYAML_FLAG_OPTIONAL, struct require_config, seccomp),
+    CYAML_FIELD_UINT("landlock_abi", CYAML_FLAG_OPTIONAL, struct require_config, landlock_abi),
+    CYAML_FIELD_BOOL("cgroup", CYAML_FLAG_OPTIONAL, struct require_config, cgroup),
     CYAML_FIELD_END,
 };
 
@@ -46,12 +58,15 @@ static const cyaml_schema_field_t manager_fields[] = {
     CYAML_FIELD_UINT("ready_timeout_ms", CYAML_FLAG_OPTIONAL, struct manager_config, ready_timeout_ms),
     CYAML_FIELD_UINT("drain_ms", CYAML_FLAG_OPTIONAL, struct manager_config, drain_ms),
     CYAML_FIELD_MAPPING("scaling", CYAML_FLAG_OPTIONAL, struct manager_config, scaling, scaling_fields),
+    CYAML_FIELD_MAPPING("require", CYAML_FLAG_OPTIONAL, struct manager_config, require, require_fields),
     CYAML_FIELD_MAPPING("local", CYAML_FLAG_OPTIONAL, struct manager_config, local, local_fields),
     CYAML_FIELD_MAPPING("kubernetes", CYAML_FLAG_OPTIONAL, struct manager_config, kubernetes, kubernetes_fields),
     CYAML_FIELD_END,
 };
 
 const cyaml_schema_value_t manager_config_schema = {CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct manager_config, manager_fields)};
+
+enum { LANDLOCK_ABI_MAX = 99 };
 
 struct number { /* 0 means "not given" */
     const char *name;
@@ -84,6 +99,30 @@ static int prepare_numbers(struct manager_config *config, struct rw_error *err)
     return 0;
 }
 
+/* In the words of runwave-runner --require. */
+static int prepare_required(struct manager_config *config, struct rw_error *err)
+{
+    const struct require_config *require = &config->require;
+    bool is_namespaces = require->isolation && strcmp(require->isolation, "namespaces") == 0;
+    char landlock[24] = "";
+    if (require->isolation && !is_namespaces && strcmp(require->isolation, "container") != 0) {
+        return rw_fail(err, CONFIG, "require.isolation: must be namespaces or container");
+    }
+    if (require->landlock_abi > LANDLOCK_ABI_MAX) {
+        return rw_fail(err, CONFIG, "require.landlock_abi: must be at most %d", LANDLOCK_ABI_MAX);
+    }
+    if (require->landlock_abi > 0) {
+        (void)snprintf(landlock, sizeof(landlock), ",landlock=%u", require->landlock_abi);
+    }
+    (void)snprintf(config->required, sizeof(config->required), "%s%s%s%s%s", is_namespaces ? ",namespaces" : "",
+                   require->own_uid ? ",own_uid" : "", require->seccomp ? ",seccomp" : "", landlock,
+                   require->cgroup ? ",cgroup" : "");
+    /* Each brought a comma along, the first one, too. */
+    memmove(config->required, config->required + (config->required[0] == ','),
+            strlen(config->required) + (config->required[0] != ','));
+    return 0;
+}
+
 int manager_config_prepare(void *raw, struct rw_error *err)
 {
     struct manager_config *config = raw;
@@ -96,5 +135,5 @@ int manager_config_prepare(void *raw, struct rw_error *err)
     if (!class) {
         return rw_fail(err, CONFIG, "backend: there is none of the name \"%s\"", config->backend);
     }
-    return prepare_numbers(config, err) || class->prepare(config, err) ? -1 : 0;
+    return prepare_numbers(config, err) || prepare_required(config, err) || class->prepare(config, err) ? -1 : 0;
 }

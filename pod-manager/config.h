@@ -6,12 +6,22 @@
 
 #include <rw/config.h>
 
+enum { REQUIRED_BYTES = 96 };
+
 struct local_config {
     char *run_dir;
     char *runner;
     char *sandbox;     /* "namespaces" or "container" */
     char *cgroup;      /* "": none */
     uint32_t uid_base; /* 0: not root */
+};
+
+struct require_config { /* layers without which no pod is made */
+    char *isolation;    /* "namespaces"; NULL, "container": whatever there is */
+    bool own_uid;
+    bool seccomp;
+    uint32_t landlock_abi;
+    bool cgroup;
 };
 
 struct kubernetes_config {
@@ -44,9 +54,11 @@ struct manager_config {
     uint32_t ready_timeout_ms;
     uint32_t drain_ms;
     struct scaling_config scaling;
+    struct require_config require;
     struct local_config local;
     struct kubernetes_config kubernetes;
-    uint32_t creating_max; /* of the backend's section; 0: its class's. Not a key */
+    char required[REQUIRED_BYTES]; /* require, as runwave-runner takes it; "": nothing. Not a key */
+    uint32_t creating_max;         /* of the backend's section; 0: its class's. Not a key */
 };
 
 extern const cyaml_schema_value_t manager_config_schema;

@@ -78,6 +78,7 @@ struct kubernetes_view {
 struct kubernetes {
     uv_loop_t *loop;
     const struct kubernetes_config *config;
+    const char *required; /* layers of the sandbox, for the runner; "": none */
     uint32_t ready_timeout_ms;
     struct backend_events events;
     struct kube_client *client;

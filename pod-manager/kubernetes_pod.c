@@ -211,6 +211,7 @@ static int make(const struct kubernetes_pod *pod, cJSON **ret_body, struct rw_er
         .language = pod->seen.language,
         .instance = kubernetes->config->instance,
         .secret = pod->secret,
+        .required = kubernetes->required,
         .anchor_name = kubernetes->config->anchor,
         .anchor_uid = kubernetes->anchor_uid,
         .active_deadline_s = kubernetes->config->active_deadline_s,

@@ -65,6 +65,7 @@ struct local_orphan { /* a runner of an earlier instance */
 struct local {
     uv_loop_t *loop;
     const struct local_config *config;
+    const char *required; /* layers, for the runner's --require; "": none */
     struct backend_events events;
     char *run_dir; /* absolute */
     int run_dir_fd;
@@ -105,8 +106,13 @@ void local_record_remove(struct local *local, const char *pod_name);
 int local_slot_take(struct local *local, struct rw_error *err); /* -1: none is left */
 void local_slot_give(struct local *local, int slot);
 
-/* local_helper.c: exit_status is -1 when the helper could not be run or had to be killed; text is what it wrote to stderr, cut. */
-typedef void (*local_helped)(void *arg, int exit_status, const char *text);
+/* local_helper.c */
+struct local_said {     /* borrowed during the call back */
+    int exit_status;    /* -1: it could not be run or had to be killed */
+    const char *output; /* the first line of what it wrote to standard output, cut */
+    const char *errors; /* to standard error */
+};
+typedef void (*local_helped)(void *arg, const struct local_said *said);
 void local_helper_probe(struct local *local, local_helped done, void *arg);
 void local_helper_sweep(struct local *local, const char *cgroup, local_helped done, void *arg); /* done may be NULL */
 void local_helper_close(struct local *local); /* sweeps go on to their end, a probe does not */

@@ -18,7 +18,7 @@
 
 #define SOCKET_PATH_BYTES sizeof(((struct sockaddr_un *)NULL)->sun_path)
 
-enum { BACKLOG = 16, ARGV_MAX = 16 };
+enum { BACKLOG = 16, ARGV_MAX = 24 };
 
 /* Owner only from the first moment on: the mode is set on the descriptor before bind makes the file. */
 static int listen_on(const char *path, struct rw_error *err)
@@ -103,10 +103,9 @@ static void be_gone(struct local_pod *pod)
     }
 }
 
-static void on_swept(void *arg, int exit_status, const char *text)
+static void on_swept(void *arg, const struct local_said *said)
 {
-    (void)exit_status; /* a sweep that failed was told; the pod is gone all the same */
-    (void)text;
+    (void)said; /* a sweep that failed was told; the pod is gone all the same */
     be_gone(arg);
 }
 
@@ -180,6 +179,10 @@ static int spawn(struct local_pod *pod, const int fds[static N_FDS], struct rw_e
     if (pod->cgroup[0]) {
         argv[n++] = "--cgroup";
         argv[n++] = pod->cgroup;
+    }
+    if (pod->local->required[0]) {
+        argv[n++] = "--require";
+        argv[n++] = pod->local->required;
     }
     return local_spawn(argv, fds, N_FDS, &pod->pid, &pod->pidfd, err);
 }

@@ -167,10 +167,9 @@ static void forget(struct local_orphan *orphan)
     free(orphan);
 }
 
-static void on_swept(void *arg, int exit_status, const char *text)
+static void on_swept(void *arg, const struct local_said *said)
 {
-    (void)exit_status; /* a sweep that failed was told; trying again would not help */
-    (void)text;
+    (void)said; /* a sweep that failed was told; trying again would not help */
     forget(arg);
 }
 

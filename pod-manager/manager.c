@@ -257,6 +257,7 @@ int manager_open(const struct manager_options *options, struct manager **ret_man
     manager->config = options->config;
     manager->catalogue = options->catalogue;
     manager->health = options->health;
+    manager->metrics = options->metrics;
     manager->class = options->class;
     manager->drained = options->drained;
     manager->drained_arg = options->drained_arg;

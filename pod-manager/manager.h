@@ -94,6 +94,8 @@ struct manager {
     struct manager_pod *queue; /* pods to be created, one a turn of the loop, so that a lease never waits for several */
     uv_idle_t creator;
     uv_timer_t janitor;
+    struct rw_metrics *metrics; /* borrowed */
+    struct rw_gauge *layers;    /* NULL: not known yet */
     struct manager_language *languages;
     size_t n_languages;
     bool is_usable_known;
@@ -132,6 +134,7 @@ void manager_free(struct manager *manager);  /* after the loop has closed them *
 
 /* manager_metrics.c */
 void manager_metrics_register(struct manager *manager, struct rw_metrics *metrics);
+void manager_metrics_layers(struct manager *manager, const char *layers);
 void manager_metrics_update(struct manager *manager);
 void manager_health_update(struct manager *manager);
 

@@ -85,6 +85,18 @@ void manager_metrics_register(struct manager *manager, struct rw_metrics *metric
     }
 }
 
+/* What is known by its labels; when it changes, the old ones stay and become 0. */
+void manager_metrics_layers(struct manager *manager, const char *layers)
+{
+    char labels[160];
+    if (manager->layers) {
+        rw_gauge_set(manager->layers, 0);
+    }
+    (void)snprintf(labels, sizeof(labels), "backend=\"%s\",layers=\"%.100s\"", manager->class->name, layers);
+    manager->layers = rw_metrics_gauge(manager->metrics, "runwave_sandbox_layers", labels, "Layers of the sandbox in force");
+    rw_gauge_set(manager->layers, 1);
+}
+
 void manager_metrics_update(struct manager *manager)
 {
     for (size_t i = 0; i < manager->n_languages; i++) {

@@ -149,6 +149,14 @@ static struct manager_pod *find_pod(struct manager *manager, const char *name)
     return pod;
 }
 
+static void on_layers(void *arg, const char *layers)
+{
+    struct manager *manager = arg;
+    rw_log(RW_LOG_INFO, "layers of the sandbox", RW_LOG_STR("backend", manager->class->name), RW_LOG_STR("layers", layers));
+    manager_metrics_layers(manager, layers);
+    rw_health_note(manager->health, "sandbox", layers);
+}
+
 static void on_usable(void *arg, bool is_usable, const char *detail)
 {
     struct manager *manager = arg;
@@ -247,6 +255,7 @@ static void on_stale(void *arg, const char *name)
 
 const struct backend_events manager_events = {
     .usable = on_usable,
+    .layers = on_layers,
     .ready = on_ready,
     .failed = on_failed,
     .gone = on_gone,

@@ -4,7 +4,7 @@
 #include <pthread.h>
 #include <string.h>
 
-enum { DETAIL_BYTES = 160 };
+enum { DETAIL_BYTES = 240, NOTES_MAX = 4 };
 
 struct condition {
     const char *name; /* static */
@@ -12,8 +12,15 @@ struct condition {
     char detail[DETAIL_BYTES];
 };
 
+struct note {
+    const char *name; /* static */
+    char text[DETAIL_BYTES];
+};
+
 struct rw_health {
     pthread_mutex_t lock; /* guards what follows */
+    size_t n_notes;
+    struct note notes[NOTES_MAX];
     size_t n_conditions;
     struct condition conditions[RW_HEALTH_CONDITIONS_MAX];
 };
@@ -56,6 +63,31 @@ void rw_health_set(struct rw_health *health, const char *name, bool is_met, cons
     condition->is_met = is_met;
     (void)snprintf(condition->detail, sizeof(condition->detail), "%s", detail ? detail : "");
     (void)pthread_mutex_unlock(&health->lock);
+}
+
+void rw_health_note(struct rw_health *health, const char *name, const char *text)
+{
+    (void)pthread_mutex_lock(&health->lock);
+    size_t i = 0;
+    while (i < health->n_notes && strcmp(health->notes[i].name, name) != 0) {
+        i++;
+    }
+    if (i < NOTES_MAX) {
+        health->notes[i].name = name;
+        (void)snprintf(health->notes[i].text, sizeof(health->notes[i].text), "%s", text);
+        health->n_notes = i < health->n_notes ? health->n_notes : i + 1;
+    }
+    (void)pthread_mutex_unlock(&health->lock);
+}
+
+static void add_notes(const struct rw_health *health, cJSON *json)
+{
+    pthread_mutex_t *lock = (pthread_mutex_t *)(uintptr_t)&health->lock;
+    (void)pthread_mutex_lock(lock);
+    for (size_t i = 0; i < health->n_notes; i++) {
+        rw_json_add_string(json, health->notes[i].name, health->notes[i].text);
+    }
+    (void)pthread_mutex_unlock(lock);
 }
 
 /* What is lacking as a JSON list; *ret_count: how much. */
@@ -105,6 +137,7 @@ void rw_health_reply_ready(const struct rw_health *health, struct rw_http_reques
     cJSON *json = cJSON_CreateObject();
     rw_json_add_string(json, "status", count == 0 ? "ready" : "not_ready");
     cJSON_AddItemToObject(json, "lacking", list);
+    add_notes(health, json);
     rw_http_reply_json(request, count == 0 ? 200 : 503, json);
 }
 

@@ -131,6 +131,9 @@ int kube_pod_make(const cJSON *pod_template, const struct kube_pod_making *makin
     RW_AUTO_FREE char *secret = rw_base64_encode(rw_bytes_of(making->secret, RW_POD_SECRET_BYTES));
     set_variable(container, KUBE_ENV_SECRET, secret);
     set_variable(container, "RUNWAVE_POD", making->name);
+    if (making->required && making->required[0]) {
+        set_variable(container, "RUNWAVE_REQUIRE", making->required);
+    }
     *ret_pod = rw_take(pod);
     return 0;
 }

@@ -24,6 +24,8 @@ const char options_help[] =
     "  --sandbox KIND       namespaces (default), or container where the kernel permits none\n"
     "  --uid-base N         as root: host uids N and N+1 become the sandbox's 0 and 1000\n"
     "  --cgroup NAME        make this cgroup for the sandbox where one can be written, and remove it at the end\n"
+    "  --require LAYERS     do not start without them: any of namespaces,own_uid,seccomp,landlock=LEVEL,cgroup; else from the\n"
+    "                       environment's RUNWAVE_REQUIRE\n"
     "  --probe              say as JSON what can be had here; exit status 69 when no sandbox can be made\n"
     "  --sweep-cgroup NAME  kill what is in that cgroup and remove it\n"
     "  --help, --version\n";
@@ -70,6 +72,8 @@ static int option_take(struct options *options, int option, const char *value, s
     case 'g':
         options->cgroup = value;
         return cgroup_name_check(value, err) < 0 ? rw_fail(err, CONFIG, "--cgroup wants a relative path of plain names") : 0;
+    case 'r':
+        return layers_parse(value, &options->required, err);
     case 'w':
         options->mode = OPTIONS_SWEEP;
         options->sweep = value;
@@ -91,14 +95,25 @@ static int option_take(struct options *options, int option, const char *value, s
 int options_parse(int argc, char **argv, struct options *ret_options, struct rw_error *err)
 {
     static const struct option known[] = {
-        {"pod", required_argument, NULL, 'p'},       {"listen", required_argument, NULL, 'l'},
-        {"secret-fd", required_argument, NULL, 'f'}, {"control-fd", required_argument, NULL, 'c'},
-        {"sandbox", required_argument, NULL, 's'},   {"uid-base", required_argument, NULL, 'u'},
-        {"cgroup", required_argument, NULL, 'g'},    {"sweep-cgroup", required_argument, NULL, 'w'},
-        {"probe", no_argument, NULL, 'P'},           {"help", no_argument, NULL, 'h'},
-        {"version", no_argument, NULL, 'v'},         {NULL, 0, NULL, 0},
+        {"pod", required_argument, NULL, 'p'},
+        {"listen", required_argument, NULL, 'l'},
+        {"secret-fd", required_argument, NULL, 'f'},
+        {"control-fd", required_argument, NULL, 'c'},
+        {"sandbox", required_argument, NULL, 's'},
+        {"uid-base", required_argument, NULL, 'u'},
+        {"cgroup", required_argument, NULL, 'g'},
+        {"sweep-cgroup", required_argument, NULL, 'w'},
+        {"require", required_argument, NULL, 'r'},
+        {"probe", no_argument, NULL, 'P'},
+        {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'v'},
+        {NULL, 0, NULL, 0},
     };
     struct options options = {.pod = "-", .strategy = &sandbox_namespaces, .secret_fd = -1, .control_fd = -1};
+    const char *required = getenv("RUNWAVE_REQUIRE");
+    if (required && layers_parse(required, &options.required, err) < 0) {
+        return -1;
+    }
     opterr = 0;
     optind = 0; /* start afresh: tests parse more than once */
     for (int option; (option = getopt_long(argc, argv, "", known, NULL)) != -1;) {

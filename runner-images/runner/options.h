@@ -7,6 +7,7 @@
 #include <rw/error.h>
 #include <rw/runner_protocol.h>
 
+#include "layers.h"
 #include "sandbox.h"
 
 enum options_mode { OPTIONS_RUN, OPTIONS_PROBE, OPTIONS_SWEEP, OPTIONS_HELP, OPTIONS_VERSION };
@@ -20,6 +21,7 @@ struct options {
     const struct sandbox_strategy *strategy;
     int secret_fd;  /* -1: the secret is in the environment */
     int control_fd; /* -1: none */
+    struct layers required;
     bool has_uid_base;
     uid_t uid_base;
 };

@@ -78,7 +78,21 @@ static int prepare(struct pod *pod, const struct options *options, const char *c
     return 0;
 }
 
-int pod_prepare(struct pod *pod, const struct options *options, struct rw_error *err)
+static struct layers layers_in_force(const struct pod *pod)
+{
+    bool has_namespaces = pod->sandbox.strategy == &sandbox_namespaces;
+    const struct cgroup *cgroup = pod->config.cgroup;
+    bool has_cgroup = cgroup_has(cgroup, CGROUP_MEMORY) && cgroup_has(cgroup, CGROUP_PIDS) && cgroup_has(cgroup, CGROUP_CPU);
+    return (struct layers){.values = {
+                               [LAYER_NAMESPACES] = has_namespaces,
+                               [LAYER_OWN_UID] = has_namespaces && pod->config.is_root,
+                               [LAYER_SECCOMP] = 1, /* without it nothing starts */
+                               [LAYER_LANDLOCK] = (unsigned)landlock_level(),
+                               [LAYER_CGROUP] = has_cgroup ? (unsigned)cgroup->version : 0,
+                           }};
+}
+
+static int prepare_any(struct pod *pod, const struct options *options, struct rw_error *err)
 {
     /* A container is in the cgroup that its runtime made, and has no way to another. */
     const char *cgroup = options->strategy == &sandbox_namespaces ? options->cgroup : NULL;
@@ -88,6 +102,19 @@ int pod_prepare(struct pod *pod, const struct options *options, struct rw_error 
     /* It may be that a group could be made but not be joined. */
     rw_log_error(RW_LOG_WARNING, "no sandbox with a cgroup; trying without", err);
     return prepare(pod, options, NULL, err);
+}
+
+int pod_prepare(struct pod *pod, const struct options *options, struct rw_error *err)
+{
+    if (prepare_any(pod, options, err) < 0) {
+        return -1;
+    }
+    pod->layers = layers_in_force(pod);
+    if (layers_check(&pod->layers, &options->required, err) < 0) {
+        pod_destroy(pod);
+        return -1;
+    }
+    return 0;
 }
 
 /* What the runner still needs: to end the sandbox, whose processes have other ids; in a container to become the code's uid; and to
@@ -190,7 +217,8 @@ int pod_probe(const struct options *options)
            boolean(cgroup_has(group, CGROUP_MEMORY)), boolean(cgroup_has(group, CGROUP_PIDS)),
            boolean(cgroup_has(group, CGROUP_CPU)));
     print_text(works ? "" : err.message);
-    printf("}\n");
+    char layers[LAYERS_TEXT_BYTES];
+    printf(", \"layers\": \"%s\"}\n", works ? layers_format(&pod.layers, layers) : "");
     if (!works) {
         (void)fprintf(stderr, "runwave-runner: no %s sandbox can be made here: %s\n", options->strategy->name, err.message);
         return rw_err_exit_code(RW_ERR_UNSUPPORTED);

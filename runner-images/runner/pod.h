@@ -6,6 +6,7 @@
 #include "options.h"
 
 struct pod {
+    struct layers layers; /* in force */
     struct sandbox sandbox;
     struct sandbox_config config;
     struct cgroup cgroup;
@@ -13,7 +14,7 @@ struct pod {
     struct attempt_pipes pipes;
 };
 
-/* A cgroup that cannot be had is no failure. On failure nothing is left behind. */
+/* A cgroup that cannot be had is no failure unless it is required. UNSUPPORTED when a layer is not to be had. On failure nothing is left behind. */
 RW_NODISCARD int pod_prepare(struct pod *pod, const struct options *options, struct rw_error *err);
 /* Drop the privileges that a prepared pod's runner does not need. keep_dir_fd: a folder it may still write to (to remove its
  * socket), -1: none. */

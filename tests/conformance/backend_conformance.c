@@ -140,6 +140,12 @@ static void on_timer(uv_timer_t *timer)
     }
 }
 
+static void on_layers(void *arg, const char *layers)
+{
+    (void)arg;
+    assert_true(layers && layers[0]);
+}
+
 static void open_backend(struct world *world)
 {
     struct rw_metrics *metrics = world->metrics[world->n_openings++] = rw_metrics_new();
@@ -151,6 +157,7 @@ static void open_backend(struct world *world)
                    .failed = on_failed,
                    .gone = on_gone,
                    .usable = on_usable,
+                   .layers = on_layers,
                    .adopted = on_adopted,
                    .stale = on_stale,
                    .arg = world},

@@ -486,6 +486,23 @@ def test_runners_that_never_get_ready_are_killed(make, tmp_path):
     wait_for(lambda: manager.metric("runwave_pod_failures_total", 'reason="never_ready"') >= 2, 20, "they are counted")
 
 
+def test_a_layer_that_is_required_and_lacking_keeps_pods_from_being_made(make):
+    manager = make(wait=False, require={"seccomp": True, "landlock_abi": 99})
+    wait_for(lambda: "landlock 99" in json.dumps(manager.call("GET", "/readyz")[1]), 20, "readiness names the layer")
+    status, answer, _ = manager.call("GET", "/readyz")
+    assert status == 503 and [lack["name"] for lack in answer["lacking"]] == ["backend"]
+    assert "use a newer kernel" in answer["lacking"][0]["detail"]
+    assert manager.ask(wait_ms=0)[0] == 503 and not manager.pods()
+
+
+def test_the_layers_in_force_are_named(make):
+    manager = make(require={"isolation": "namespaces", "seccomp": True})
+    layers = manager.call("GET", "/readyz")[1]["sandbox"]
+    assert layers.startswith("namespaces,") and ",seccomp" in layers
+    assert manager.metric("runwave_sandbox_layers", f'backend="local",layers="{layers}"') == 1
+    manager.release(manager.lease())  # the pods themselves insist on the same
+
+
 def test_a_machine_without_namespaces_is_told_in_one_line(make, tmp_path):
     path = script(tmp_path, "echo 'user namespaces are off: sysctl user.max_user_namespaces=10000' >&2; exit 69")
     manager = make(wait=False, local={"runner": str(path)})

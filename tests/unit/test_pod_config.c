@@ -63,6 +63,9 @@ static void what_cannot_work_is_refused(void **state)
         {"local: {run_dir: /run/x, runner: /r, uid_base: 1000}", "local.uid_base"},
         {"local: {run_dir: /run/x, runner: /r, uid_base: 2147483600}", "local.uid_base"},
         {"local: {run_dir: /run/x, runner: /r, user: me}", "user"},
+        {"require: {isolation: vm}\nlocal: {run_dir: /run/x, runner: /r}", "require.isolation"},
+        {"require: {landlock_abi: 100}\nlocal: {run_dir: /run/x, runner: /r}", "require.landlock_abi"},
+        {"require: {cgroup: true}\nlocal: {run_dir: /run/x, runner: /r, cgroup: \"\"}", "require.cgroup"},
         {"pods_max: many\nlocal: {run_dir: /run/x, runner: /r}", "many"},
     };
     for (size_t i = 0; i < RW_ARRAY_SIZE(cases); i++) {
@@ -75,6 +78,29 @@ static void what_cannot_work_is_refused(void **state)
         if (!strstr(err.message, cases[i].part)) {
             fail_msg("\"%s\" does not name \"%s\"", err.message, cases[i].part);
         }
+    }
+}
+
+static void required_layers_are_the_runners_words(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *require;
+        const char *words;
+    } cases[] = {
+        {"{}", ""},
+        {"{isolation: container}", ""},
+        {"{cgroup: true}", "cgroup"},
+        {"{isolation: namespaces, cgroup: true, landlock_abi: 3, own_uid: true, seccomp: true}",
+         "namespaces,own_uid,seccomp,landlock=3,cgroup"},
+    };
+    for (size_t i = 0; i < RW_ARRAY_SIZE(cases); i++) {
+        RW_AUTO_FREE char *text = rw_xasprintf("%srequire: %s\n", minimal, cases[i].require);
+        struct rw_error err = {0};
+        struct manager_config *config = load(text, &err);
+        assert_non_null(config);
+        assert_string_equal(config->required, cases[i].words);
+        rw_config_free(&manager_config_schema, config);
     }
 }
 
@@ -100,6 +126,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_example_holds_the_defaults),
         cmocka_unit_test(what_cannot_work_is_refused),
+        cmocka_unit_test(required_layers_are_the_runners_words),
         cmocka_unit_test(every_backend_has_a_whole_table),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

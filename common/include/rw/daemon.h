@@ -37,6 +37,8 @@ struct rw_health *rw_health_new(void);
 void rw_health_free(struct rw_health *health);
 /* name: static; what is lacking while it is false: "database". detail: one line, copied, may be NULL. */
 void rw_health_set(struct rw_health *health, const char *name, bool is_met, const char *detail);
+/* name: static. What /readyz tells beside that, whatever is lacking; text is copied. The first few names have room. */
+void rw_health_note(struct rw_health *health, const char *name, const char *text);
 bool rw_health_is_ready(const struct rw_health *health);
 /* Ready-made handlers' bodies: /healthz 200; /readyz 200 or 503 naming what is lacking; /metrics. */
 void rw_health_reply_alive(struct rw_http_request *request);
