@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -61,7 +62,9 @@ static int open_unix(const char *path, char **ret_unix_path, struct rw_error *er
         return rw_fail(err, CONFIG, "a unix socket's path has 1 to %zu bytes", sizeof(address.sun_path) - 1);
     }
     (void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+    mode_t mask = umask(0111); /* who may reach it is its folder's affair: the scheduler may well be another user than the pod */
     int fd = listen_at((const struct sockaddr *)&address, sizeof(address), path, err);
+    (void)umask(mask);
     if (fd >= 0) {
         *ret_unix_path = rw_xstrdup(path);
     }

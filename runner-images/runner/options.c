@@ -2,6 +2,7 @@
 #include "options.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <sodium.h>
 #include <stdlib.h>
@@ -20,6 +21,7 @@ const char options_help[] =
     "  --pod NAME           the pod's name, for the log\n"
     "  --listen ADDRESS     where the scheduler connects\n"
     "  --secret-fd N        the pod's secret, 32 bytes; else base64 in the environment's RUNWAVE_POD_SECRET\n"
+    "  --secret-file PATH   the same in a file, which is removed once it is read\n"
     "  --control-fd N       writes 'R' when ready; its end of file means that nobody waits for this pod any more\n"
     "  --sandbox KIND       namespaces (default), or container where the kernel permits none\n"
     "  --uid-base N         as root: host uids N and N+1 become the sandbox's 0 and 1000\n"
@@ -62,6 +64,9 @@ static int option_take(struct options *options, int option, const char *value, s
         }
         *(option == 'f' ? &options->secret_fd : &options->control_fd) = (int)number;
         return 0;
+    case 'F':
+        options->secret_file = value;
+        return 0;
     case 'u':
         options->has_uid_base = true;
         if (number_parse("--uid-base", value, UID_BASE_MAX, &number, err) < 0) {
@@ -101,6 +106,7 @@ int options_parse(int argc, char **argv, struct options *ret_options, struct rw_
         {"control-fd", required_argument, NULL, 'c'},
         {"sandbox", required_argument, NULL, 's'},
         {"uid-base", required_argument, NULL, 'u'},
+        {"secret-file", required_argument, NULL, 'F'},
         {"cgroup", required_argument, NULL, 'g'},
         {"sweep-cgroup", required_argument, NULL, 'w'},
         {"require", required_argument, NULL, 'r'},
@@ -138,11 +144,24 @@ static int read_secret_fd(int fd, uint8_t secret[static RW_POD_SECRET_BYTES], st
         len += (size_t)n;
     }
     (void)close(fd);
-    return len == RW_POD_SECRET_BYTES ? 0 : rw_fail(err, CONFIG, "--secret-fd holds fewer than %d bytes", RW_POD_SECRET_BYTES);
+    return len == RW_POD_SECRET_BYTES ? 0 : rw_fail(err, CONFIG, "the secret has fewer than %d bytes", RW_POD_SECRET_BYTES);
+}
+
+/* Before there is any code; afterwards nobody finds it. */
+static int read_secret_file(const char *path, uint8_t secret[static RW_POD_SECRET_BYTES], struct rw_error *err)
+{
+    int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0 || unlink(path) < 0) {
+        return rw_fail_sys(err, CONFIG, errno, "--secret-file %.100s", path);
+    }
+    return read_secret_fd(fd, secret, err);
 }
 
 int options_read_secret(const struct options *options, uint8_t secret[static RW_POD_SECRET_BYTES], struct rw_error *err)
 {
+    if (options->secret_file) {
+        return read_secret_file(options->secret_file, secret, err);
+    }
     if (options->secret_fd >= 0) {
         return read_secret_fd(options->secret_fd, secret, err);
     }
@@ -151,7 +170,8 @@ int options_read_secret(const struct options *options, uint8_t secret[static RW_
     if (!text || strlen(text) > SECRET_TEXT_BYTES_MAX ||
         sodium_base642bin(secret, RW_POD_SECRET_BYTES, text, strlen(text), NULL, &len, NULL, sodium_base64_VARIANT_ORIGINAL) != 0 ||
         len != RW_POD_SECRET_BYTES) {
-        return rw_fail(err, CONFIG, "neither --secret-fd nor a RUNWAVE_POD_SECRET of %d bytes in base64", RW_POD_SECRET_BYTES);
+        return rw_fail(err, CONFIG, "neither --secret-fd, nor --secret-file, nor a RUNWAVE_POD_SECRET of %d bytes in base64",
+                       RW_POD_SECRET_BYTES);
     }
     return 0;
 }

@@ -19,8 +19,9 @@ struct options {
     const char *cgroup; /* NULL: none */
     const char *sweep;  /* sweep: the cgroup's name */
     const struct sandbox_strategy *strategy;
-    int secret_fd;  /* -1: the secret is in the environment */
-    int control_fd; /* -1: none */
+    int secret_fd;           /* -1: the secret is in the environment */
+    const char *secret_file; /* or here; NULL: not */
+    int control_fd;          /* -1: none */
     struct layers required;
     bool has_uid_base;
     uid_t uid_base;
