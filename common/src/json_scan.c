@@ -166,7 +166,7 @@ static int scan_number(struct scan *scan)
     text[len] = '\0';
     /* As an integer, which saturates: as a double, 2^53 + 1 is 2^53. */
     long long integer = is_integer ? strtoll(text, NULL, 10) : 0;
-    if (integer > (1LL << 53) || integer < -(1LL << 53)) {
+    if (!scan->limits->is_inexact && (integer > (1LL << 53) || integer < -(1LL << 53))) {
         return fail_here(scan, "integer past 2^53");
     }
     return isfinite(strtod(text, NULL)) ? 0 : fail_here(scan, "number out of range");

@@ -15,6 +15,7 @@ struct rw_json_limits {
     size_t bytes_max;
     size_t depth_max;
     size_t values_max; /* scalars, arrays, objects and keys together */
+    bool is_inexact;   /* integers past 2^53 are taken, as the nearest double: for peers that send such (clocks in nanoseconds) */
 };
 
 RW_DEFINE_AUTO(cJSON *, cJSON_Delete);
