@@ -5,7 +5,7 @@
 
 #include "backend.h"
 
-#define BACKENDS(X) X(backend_local) X(backend_kubernetes)
+#define BACKENDS(X) X(backend_local) X(backend_kubernetes) X(backend_docker)
 
 #define DECLARE(class) extern const struct backend_class class;
 BACKENDS(DECLARE)

@@ -46,6 +46,20 @@ static const cyaml_schema_field_t kubernetes_fields[] = {
     CYAML_FIELD_END,
 };
 
+static const cyaml_schema_field_t docker_fields[] = {
+    CYAML_FIELD_STRING_PTR("socket", CYAML_FLAG_OPTIONAL, struct docker_config, socket, 1, 107),
+    CYAML_FIELD_STRING_PTR("run_dir", CYAML_FLAG_OPTIONAL, struct docker_config, run_dir, 1, 4096),
+    CYAML_FIELD_STRING_PTR("volume", CYAML_FLAG_OPTIONAL, struct docker_config, volume, 1, 255),
+    CYAML_FIELD_STRING_PTR("instance", CYAML_FLAG_OPTIONAL, struct docker_config, instance, 1, 32),
+    CYAML_FIELD_STRING_PTR("image", CYAML_FLAG_OPTIONAL, struct docker_config, image, 1, 255),
+    CYAML_FIELD_STRING_PTR("runtime", CYAML_FLAG_OPTIONAL, struct docker_config, runtime, 1, 63),
+    CYAML_FIELD_STRING_PTR("sandbox", CYAML_FLAG_OPTIONAL, struct docker_config, sandbox, 1, 32),
+    CYAML_FIELD_UINT("uid_base", CYAML_FLAG_OPTIONAL, struct docker_config, uid_base),
+    CYAML_FIELD_UINT("cpu_milli", CYAML_FLAG_OPTIONAL, struct docker_config, cpu_milli),
+    CYAML_FIELD_UINT("creating_max", CYAML_FLAG_OPTIONAL, struct docker_config, creating_max),
+    CYAML_FIELD_END,
+};
+
 static const cyaml_schema_field_t manager_fields[] = {
     CYAML_FIELD_MAPPING("log", CYAML_FLAG_OPTIONAL, struct manager_config, log, rw_config_log_fields),
     CYAML_FIELD_MAPPING("http", CYAML_FLAG_OPTIONAL, struct manager_config, http, rw_config_http_fields),
@@ -61,6 +75,7 @@ static const cyaml_schema_field_t manager_fields[] = {
     CYAML_FIELD_MAPPING("require", CYAML_FLAG_OPTIONAL, struct manager_config, require, require_fields),
     CYAML_FIELD_MAPPING("local", CYAML_FLAG_OPTIONAL, struct manager_config, local, local_fields),
     CYAML_FIELD_MAPPING("kubernetes", CYAML_FLAG_OPTIONAL, struct manager_config, kubernetes, kubernetes_fields),
+    CYAML_FIELD_MAPPING("docker", CYAML_FLAG_OPTIONAL, struct manager_config, docker, docker_fields),
     CYAML_FIELD_END,
 };
 

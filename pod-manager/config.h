@@ -36,6 +36,19 @@ struct kubernetes_config {
     uint32_t creating_max;
 };
 
+struct docker_config {
+    char *socket;
+    char *run_dir;
+    char *volume; /* that run_dir is; NULL: a folder of the engine's own machine */
+    char *instance;
+    char *image;
+    char *runtime; /* NULL: the engine's default */
+    char *sandbox; /* "container" or "namespaces" */
+    uint32_t uid_base;
+    uint32_t cpu_milli;
+    uint32_t creating_max;
+};
+
 struct scaling_config {
     uint32_t rate_window_ms;
     uint32_t shrink_delay_ms;
@@ -57,6 +70,7 @@ struct manager_config {
     struct require_config require;
     struct local_config local;
     struct kubernetes_config kubernetes;
+    struct docker_config docker;
     char required[REQUIRED_BYTES]; /* require, as runwave-runner takes it; "": nothing. Not a key */
     uint32_t creating_max;         /* of the backend's section; 0: its class's. Not a key */
 };

@@ -22,6 +22,7 @@ struct subject {
     bool is_adopting; /* its pods outlive the manager, and the next one adopts them */
 };
 
+extern const struct subject subject_docker;
 extern const struct subject subject_kubernetes;
 extern const struct subject subject_local;
 

@@ -10,6 +10,7 @@
 #include "conformance.h"
 
 static const struct subject *const subjects[] = {
+    &subject_docker,
     &subject_kubernetes,
     &subject_local,
 };
