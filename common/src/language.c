@@ -176,20 +176,28 @@ static void close_dirp(DIR **dir)
     }
 }
 
-/* Every folder that has a language.yaml is a language; other folders (the runner's own) are passed over. */
-static int add_folders(struct rw_catalogue *catalogue, const char *dir, struct rw_error *err)
+/* A folder that has a language.yaml is a language, and so is a file ID.language.yaml, as the keys of a ConfigMap are mounted; other
+ * folders (the runner's own) and files are passed over. */
+static int add_found(struct rw_catalogue *catalogue, const char *dir, const char *name, struct rw_error *err)
 {
-    __attribute__((cleanup(close_dirp))) DIR *folders = opendir(dir);
-    if (!folders) {
+    static const char suffix[] = ".language.yaml";
+    size_t name_len = strlen(name);
+    size_t suffix_len = sizeof(suffix) - 1;
+    bool is_file = name_len > suffix_len && strcmp(name + name_len - suffix_len, suffix) == 0;
+    RW_AUTO_FREE char *id = rw_xasprintf("%.*s", (int)(is_file ? name_len - suffix_len : name_len), name);
+    RW_AUTO_FREE char *path = rw_xasprintf("%s/%s%s", dir, name, is_file ? "" : "/language.yaml");
+    return access(path, F_OK) == 0 ? add_language(catalogue, path, id, err) : 0;
+}
+
+static int add_all(struct rw_catalogue *catalogue, const char *dir, struct rw_error *err)
+{
+    __attribute__((cleanup(close_dirp))) DIR *found = opendir(dir);
+    if (!found) {
         return rw_fail_sys(err, CONFIG, errno, "open folder %s", dir);
     }
-    const struct dirent *folder;
-    while ((folder = readdir(folders))) {
-        if (folder->d_name[0] == '.') {
-            continue;
-        }
-        RW_AUTO_FREE char *path = rw_xasprintf("%s/%s/language.yaml", dir, folder->d_name);
-        if (access(path, F_OK) == 0 && add_language(catalogue, path, folder->d_name, err) < 0) {
+    const struct dirent *entry;
+    while ((entry = readdir(found))) {
+        if (entry->d_name[0] != '.' && add_found(catalogue, dir, entry->d_name, err) < 0) {
             return -1;
         }
     }
@@ -199,7 +207,7 @@ static int add_folders(struct rw_catalogue *catalogue, const char *dir, struct r
 int rw_catalogue_load(const char *dir, struct rw_catalogue **ret_catalogue, struct rw_error *err)
 {
     RW_AUTO(rw_catalogue_free) struct rw_catalogue *catalogue = rw_xcalloc(1, sizeof(*catalogue));
-    if (add_folders(catalogue, dir, err) < 0) {
+    if (add_all(catalogue, dir, err) < 0) {
         return -1;
     }
     if (catalogue->count == 0) {

@@ -266,6 +266,26 @@ static void test_languages_are_sorted_and_other_folders_passed_over(void **state
     assert_ptr_equal(rw_catalogue_find(catalogue, "also-mm"), rw_catalogue_at(catalogue, 1));
 }
 
+/* As a ConfigMap is mounted: its keys are files beside one another. */
+static void test_a_language_may_be_a_file(void **state)
+{
+    (void)state;
+    struct rw_error err = {0};
+    RW_AUTO_FREE char *dir = make_folder();
+    RW_AUTO(rw_catalogue_free) struct rw_catalogue *catalogue = NULL;
+    RW_AUTO_FREE char *file = rw_xasprintf("%s/demo.language.yaml", dir);
+    RW_AUTO_FREE char *other = rw_xasprintf("%s/other.yaml", dir);
+    write_text(file, good);
+    write_text(other, "nonsense");
+    assert_ok(rw_catalogue_load(dir, &catalogue, &err), &err);
+    assert_int_equal(rw_catalogue_count(catalogue), 1);
+    assert_string_equal(rw_catalogue_at(catalogue, 0)->id, "demo");
+    RW_AUTO_FREE char *misnamed = rw_xasprintf("%s/dem.language.yaml", dir);
+    struct rw_catalogue *none = NULL;
+    write_text(misnamed, good);
+    assert_fails(rw_catalogue_load(dir, &none, &err), &err, CONFIG, "language.yaml");
+}
+
 static void test_no_languages(void **state)
 {
     (void)state;
@@ -365,6 +385,7 @@ int main(void)
         cmocka_unit_test(test_compiling_needs_limits_and_the_other_way_round),
         cmocka_unit_test(test_names_are_used_once_in_all),
         cmocka_unit_test(test_languages_are_sorted_and_other_folders_passed_over),
+        cmocka_unit_test(test_a_language_may_be_a_file),
         cmocka_unit_test(test_no_languages),
         cmocka_unit_test(test_finding_a_version),
         cmocka_unit_test(test_options),
