@@ -8,7 +8,7 @@ from typing import Dict, List, Protocol
 
 from stack import StartError, repository_root
 
-from . import bench, build, check, control, fuzz, images, suites, up
+from . import bench, build, check, cluster, control, fuzz, images, suites, up
 from .say import Failure, say
 
 
@@ -29,6 +29,7 @@ VERBS: Dict[str, Verb] = {
     "build": build.run,
     "bench": bench.run,
     "images": images.run,
+    "cluster": cluster.run,
 }
 
 
@@ -65,6 +66,8 @@ def parse(argv: List[str]) -> argparse.Namespace:
     verb.add_argument("--compare")
     verb.add_argument("--output")
     verb.add_argument("--build")
+    verb = verbs.add_parser("cluster")
+    verb.add_argument("action", choices=list(cluster.ACTIONS))
     verb = verbs.add_parser("images")
     verb.add_argument("names", nargs="*")
 
