@@ -158,11 +158,31 @@ static void begin_stage(struct attempt *attempt, enum rw_stage stage)
     }
     meter_stage_begins(&attempt->meter);
     arm(attempt, &attempt->patience, rw_monotonic_us() + START_MS_MAX * MS);
-    int *childs = attempt->pipes.childs[stage];
-    send_command(attempt, SANDBOX_COMMAND_SPAWN, childs, ATTEMPT_FDS);
+    send_command(attempt, SANDBOX_COMMAND_SPAWN, attempt->pipes.childs[stage], ATTEMPT_FDS);
+}
+
+/* Once the stage has them; until then they may have to be given again. */
+static void close_childs(struct attempt *attempt)
+{
     for (int fd = 0; fd < ATTEMPT_FDS; fd++) {
-        close_fd(&childs[fd]);
+        close_fd(&attempt->pipes.childs[attempt->stage][fd]);
     }
+}
+
+/* What was started ahead is gone, and nothing has been started yet: what it may have written is nobody's. */
+static void start_cold(struct attempt *attempt)
+{
+    char room[4096];
+    if (attempt->state != ATTEMPT_STARTING) {
+        stage_ended(attempt); /* cancelled meanwhile */
+        return;
+    }
+    for (int fd = 1; fd < ATTEMPT_FDS; fd++) {
+        int ours = attempt->pipes.ours[attempt->stage][fd];
+        while (ours >= 0 && read(ours, room, sizeof(room)) > 0) {
+        }
+    }
+    send_command(attempt, SANDBOX_COMMAND_SPAWN, attempt->pipes.childs[attempt->stage], ATTEMPT_FDS);
 }
 
 /* Reasons go out as text, and may name a client's file: anything unusual becomes a question mark. */
@@ -192,6 +212,7 @@ static void stage_ended(struct attempt *attempt)
     loop_timer_clear(attempt->loop, &attempt->tick);
     loop_timer_clear(attempt->loop, &attempt->patience);
     feeder_stop(&attempt->feeder);
+    close_childs(attempt);
     for (size_t i = 0; i < RW_ARRAY_SIZE(attempt->pumps); i++) {
         pump_drain(&attempt->pumps[i]);
         result->truncated[attempt->pumps[i].stream] |= attempt->pumps[i].is_exceeded;
@@ -269,6 +290,7 @@ static void ticked(void *context)
 static void code_started(struct attempt *attempt, int64_t at_us)
 {
     attempt->facts.is_started = true;
+    close_childs(attempt);
     meter_code_begins(&attempt->meter);
     if (attempt->stage == RW_STAGE_RUN) {
         attempt->result.run_started_after_us = at_us > attempt->received_us ? (uint64_t)(at_us - attempt->received_us) : 0;
@@ -335,7 +357,12 @@ static void take_report(struct attempt *attempt, const struct sandbox_report *re
         attempt->facts.is_lost = true;
         stage_ended(attempt);
         return;
+    case SANDBOX_REPORT_COLD:
+        start_cold(attempt);
+        return;
     case SANDBOX_REPORT_READY:
+    case SANDBOX_REPORT_HELD:
+    case SANDBOX_REPORT_UNHELD:
         return;
     }
 }

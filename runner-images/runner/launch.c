@@ -15,6 +15,7 @@
 
 #include <rw/clock.h>
 
+#include "../warm/hold.h"
 #include "filter.h"
 #include "landlock.h"
 #include "privileges.h"
@@ -55,6 +56,15 @@ static int set_descriptors(const int fds[static 3])
     return (int)syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC);
 }
 
+/* What the hold needs comes through the exec, at numbers that are no runtime's. */
+static int set_ahead_descriptors(const struct launch_ahead *ahead)
+{
+    return dup2(ahead->channel_fd, HOLD_CHANNEL_FD) < 0 || dup2(ahead->library_fd, HOLD_LIBRARY_FD) < 0 ||
+                   (ahead->host_fd >= 0 && dup2(ahead->host_fd, HOLD_HOST_FD) < 0)
+               ? -1
+               : 0;
+}
+
 /* A blocked or ignored signal would be inherited through the exec. */
 static void reset_signals(void)
 {
@@ -66,17 +76,14 @@ static void reset_signals(void)
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-static int set_limits(const struct launch_policy *policy, const struct rw_limits *limits)
+size_t launch_limits(const struct launch_policy *policy, const struct rw_limits *limits,
+                     struct launch_limit ret_table[static LAUNCH_LIMITS_MAX])
 {
     /* Memory is not limited here: runtimes reserve address space by the gigabyte. CPU time per process is only the backstop of
      * the supervisor's own count, a second later. */
     rlim_t cpu_s = limits->cpu_ms / 1000 + 2;
     rlim_t stack_max = limits->memory_bytes > STACK_BYTES ? limits->memory_bytes : STACK_BYTES;
-    const struct {
-        int resource;
-        rlim_t soft;
-        rlim_t hard;
-    } table[] = {
+    const struct launch_limit table[] = {
         {RLIMIT_CPU, cpu_s, cpu_s + 1},
         {RLIMIT_FSIZE, limits->file_bytes, limits->file_bytes},
         {RLIMIT_NPROC, limits->processes + policy->extra_processes, limits->processes + policy->extra_processes},
@@ -89,7 +96,16 @@ static int set_limits(const struct launch_policy *policy, const struct rw_limits
         {RLIMIT_NICE, 0, 0},
         {RLIMIT_RTPRIO, 0, 0},
     };
-    for (size_t i = 0; i < RW_ARRAY_SIZE(table); i++) {
+    _Static_assert(RW_ARRAY_SIZE(table) == LAUNCH_LIMITS_MAX, "the room that callers have");
+    memcpy(ret_table, table, sizeof(table));
+    return RW_ARRAY_SIZE(table);
+}
+
+static int set_limits(const struct launch_policy *policy, const struct rw_limits *limits)
+{
+    struct launch_limit table[LAUNCH_LIMITS_MAX];
+    size_t n = launch_limits(policy, limits, table);
+    for (size_t i = 0; i < n; i++) {
         struct rlimit now;
         if (getrlimit((__rlimit_resource_t)table[i].resource, &now) < 0) {
             return -1;
@@ -127,12 +143,13 @@ static void volunteer_for_oom(void)
     }
 }
 
-static enum launch_step prepare(const struct launch_policy *policy, const struct rw_job_stage *stage, const int fds[static 3])
+static enum launch_step prepare(const struct launch_policy *policy, const struct rw_job_stage *stage, const int fds[static 3],
+                                const struct launch_ahead *ahead)
 {
     if (setsid() < 0) {
         return LAUNCH_SESSION;
     }
-    if (set_descriptors(fds) < 0) {
+    if (set_descriptors(fds) < 0 || (ahead && set_ahead_descriptors(ahead) < 0)) {
         return LAUNCH_DESCRIPTORS;
     }
     reset_signals();
@@ -156,14 +173,31 @@ static enum launch_step prepare(const struct launch_policy *policy, const struct
     return filter_load(policy->filter, NULL) < 0 ? LAUNCH_FILTER : LAUNCH_EXEC_NEXT;
 }
 
-_Noreturn void launch(const struct launch_policy *policy, const struct rw_job_stage *stage, const int fds[static 3], int record_fd)
+/* The hold takes this entry out again before the program's main. */
+static char **environment_of(const struct rw_job_stage *stage, bool is_ahead)
 {
-    struct launch_record record = {.step = prepare(policy, stage, fds)};
+    static char preload[] = HOLD_PRELOAD;
+    if (!is_ahead) {
+        return stage->env;
+    }
+    char **env = rw_xcalloc(stage->n_env + 2, sizeof(*env));
+    env[0] = preload;
+    for (size_t i = 0; i < stage->n_env; i++) {
+        env[i + 1] = stage->env[i];
+    }
+    return env;
+}
+
+_Noreturn void launch(const struct launch_policy *policy, const struct rw_job_stage *stage, const int fds[static 3], int record_fd,
+                      const struct launch_ahead *ahead)
+{
+    char **env = environment_of(stage, ahead);
+    struct launch_record record = {.step = prepare(policy, stage, fds, ahead)};
     record.sys_errno = errno;
     record.at_us = rw_monotonic_us();
     ssize_t ignored = write(record_fd, &record, sizeof(record));
     if (record.step == LAUNCH_EXEC_NEXT) {
-        (void)execve(stage->argv[0], stage->argv, stage->env);
+        (void)execve(stage->argv[0], stage->argv, env);
         record = (struct launch_record){.step = LAUNCH_EXEC, .sys_errno = errno, .at_us = record.at_us};
         ignored = write(record_fd, &record, sizeof(record));
     }

@@ -9,6 +9,7 @@
 #include <linux/filter.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/resource.h>
 
 #include <rw/job.h>
 
@@ -18,6 +19,19 @@ struct launch_policy {        /* the same for every stage of a sandbox */
     const char *work_folder;  /* working folder at the start */
     int landlock_fd;          /* -1: no Landlock */
     const struct sock_fprog *filter;
+};
+
+struct launch_limit {
+    int resource;
+    rlim_t soft;
+    rlim_t hard;
+};
+enum { LAUNCH_LIMITS_MAX = 11 };
+
+struct launch_ahead { /* of a process that is started before its job is there: see ../warm/hold.h */
+    int channel_fd;
+    int library_fd;
+    int host_fd; /* -1: none */
 };
 
 enum launch_step {
@@ -41,7 +55,13 @@ struct launch_record {
 
 const char *launch_step_name(enum launch_step step);
 
-/* In the child; never returns. fds: what becomes 0, 1 and 2 (all above 2). */
-_Noreturn void launch(const struct launch_policy *policy, const struct rw_job_stage *stage, const int fds[static 3], int record_fd);
+/* The rlimits that a stage's limits come to; returns how many. */
+size_t launch_limits(const struct launch_policy *policy, const struct rw_limits *limits,
+                     struct launch_limit ret_table[static LAUNCH_LIMITS_MAX]);
+
+/* In the child; never returns. fds: what becomes 0, 1 and 2 (all above 2). record_fd: -1: nobody wants to know. ahead: NULL where
+ * the job is there. */
+_Noreturn void launch(const struct launch_policy *policy, const struct rw_job_stage *stage, const int fds[static 3], int record_fd,
+                      const struct launch_ahead *ahead);
 
 #endif

@@ -52,6 +52,8 @@ void meter_code_begins(struct meter *meter)
     if (meter->cgroup) {
         cgroup_read(meter->cgroup, &meter->now);
         meter->base.cpu_us = meter->now.cpu_us;
+        /* A runtime that was started ahead has made its threads before. */
+        meter->sampled_processes_max = larger(meter->sampled_processes_max, meter->now.processes);
     }
 }
 

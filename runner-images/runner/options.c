@@ -28,6 +28,7 @@ const char options_help[] =
     "  --cgroup NAME        make this cgroup for the sandbox where one can be written, and remove it at the end\n"
     "  --require LAYERS     do not start without them: any of namespaces,own_uid,seccomp,landlock=LEVEL,cgroup; else from the\n"
     "                       environment's RUNWAVE_REQUIRE\n"
+    "  --warm PLAN          start the language's runtime ahead, by this plan in base64 (docs/warm.md)\n"
     "  --probe              say as JSON what can be had here; exit status 69 when no sandbox can be made\n"
     "  --sweep-cgroup NAME  kill what is in that cgroup and remove it\n"
     "  --help, --version\n";
@@ -74,6 +75,9 @@ static int option_take(struct options *options, int option, const char *value, s
         }
         options->uid_base = (uid_t)number;
         return 0;
+    case 'W':
+        options->warm = value;
+        return 0;
     case 'g':
         options->cgroup = value;
         return cgroup_name_check(value, err) < 0 ? rw_fail(err, CONFIG, "--cgroup wants a relative path of plain names") : 0;
@@ -110,6 +114,7 @@ int options_parse(int argc, char **argv, struct options *ret_options, struct rw_
         {"cgroup", required_argument, NULL, 'g'},
         {"sweep-cgroup", required_argument, NULL, 'w'},
         {"require", required_argument, NULL, 'r'},
+        {"warm", required_argument, NULL, 'W'},
         {"probe", no_argument, NULL, 'P'},
         {"help", no_argument, NULL, 'h'},
         {"version", no_argument, NULL, 'v'},

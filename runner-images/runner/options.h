@@ -25,6 +25,7 @@ struct options {
     struct layers required;
     bool has_uid_base;
     uid_t uid_base;
+    const char *warm; /* base64 of a plan (warm.h); NULL: none */
 };
 
 extern const char options_help[];

@@ -5,19 +5,23 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <linux/capability.h>
+#include <poll.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
 #include <rw/auto.h>
+#include <rw/clock.h>
 #include <rw/log.h>
 
 #include "filter.h"
 #include "landlock.h"
 #include "privileges.h"
+#include "warm.h"
 
-enum { DESTROY_MS_MAX = 5000, ALL_IDS_BASE = 2000000000, FEW_IDS_BASE = 40000, FEW_IDS_PIDS = 12000 };
+enum { DESTROY_MS_MAX = 5000, WARM_MS_MAX = 30000, ALL_IDS_BASE = 2000000000, FEW_IDS_BASE = 40000, FEW_IDS_PIDS = 12000 };
 
 /* Without --uid-base, ids no other runner has: derived from the process id. A user namespace of ours has only some 65,536. */
 static uid_t default_uid_base(void)
@@ -58,6 +62,65 @@ static uid_t owner_of_pipes(const struct sandbox_config *config, bool has_namesp
     return has_namespaces ? config->uid_base + 1 : SANDBOX_UID;
 }
 
+static int send_ahead(struct pod *pod, enum sandbox_command_type type, enum rw_stage stage, const int fds[static SANDBOX_FDS_MAX],
+                      struct rw_error *err)
+{
+    const struct sandbox_command command = {.type = type, .stage = stage};
+    return pod->sandbox.strategy->send(&pod->sandbox, &command, fds, SANDBOX_FDS_MAX, err);
+}
+
+/* Until every stage that was started ahead is up, so that a pod that is ready is warm. */
+static void await_held(struct pod *pod, const char *name, unsigned n)
+{
+    struct sandbox_report report = {0};
+    int64_t deadline_ms = rw_monotonic_ms() + WARM_MS_MAX;
+    for (int64_t left_ms; n > 0 && report.type != SANDBOX_REPORT_LOST && (left_ms = deadline_ms - rw_monotonic_ms()) > 0;) {
+        struct pollfd polled = {.fd = pod->sandbox.event_fd, .events = POLLIN};
+        if (poll(&polled, 1, (int)left_ms) <= 0 || pod->sandbox.strategy->receive(&pod->sandbox, &report) == 0) {
+            continue;
+        }
+        n -= report.type == SANDBOX_REPORT_HELD || report.type == SANDBOX_REPORT_UNHELD;
+        if (report.type == SANDBOX_REPORT_UNHELD || report.type == SANDBOX_REPORT_FAILED) {
+            rw_log(RW_LOG_WARNING, "no warm start", RW_LOG_STR("pod", name), RW_LOG_STR("reason", report.message));
+        }
+    }
+    if (n > 0) {
+        rw_log(RW_LOG_WARNING, "a runtime that is started ahead does not come up", RW_LOG_STR("pod", name));
+    }
+}
+
+/* Both stages' processes, as far as the plan has them. The pipes are theirs already; the ends here are kept for a cold start. */
+static int start_ahead(struct pod *pod, const struct options *options, struct rw_error *err)
+{
+    struct warm warm;
+    size_t text_len = options->warm ? strlen(options->warm) : 0;
+    RW_AUTO_FREE uint8_t *plan = rw_xcalloc(1, text_len + 1);
+    size_t len = 0;
+    if (!options->warm) {
+        return 0;
+    }
+    warm_init(&warm);
+    if (sodium_base642bin(plan, text_len, options->warm, text_len, NULL, &len, NULL, sodium_base64_VARIANT_ORIGINAL) != 0 ||
+        warm_set_plan(&warm, rw_bytes_of(plan, len), -1, -1, err) < 0) {
+        warm_done(&warm);
+        return rw_fail(err, CONFIG, "--warm is no plan in base64");
+    }
+    const struct rw_job *starts = warm.starts;
+    RW_AUTO_FD int plan_fd = warm_text_open("plan", rw_bytes_of(plan, len), err);
+    RW_AUTO_FD int library_fd = warm_library_open(err);
+    RW_AUTO_FD int host_fd = warm_text_open("host", rw_bytes_of(starts->files[0].content, starts->files[0].content_len), err);
+    bool has_compile = starts->has_compile;
+    warm_done(&warm);
+    const int fds[] = {plan_fd, library_fd, host_fd};
+    if (plan_fd < 0 || library_fd < 0 || host_fd < 0 || send_ahead(pod, SANDBOX_COMMAND_PLAN, RW_STAGE_RUN, fds, err) < 0 ||
+        (has_compile && send_ahead(pod, SANDBOX_COMMAND_AHEAD, RW_STAGE_COMPILE, pod->pipes.childs[RW_STAGE_COMPILE], err) < 0) ||
+        send_ahead(pod, SANDBOX_COMMAND_AHEAD, RW_STAGE_RUN, pod->pipes.childs[RW_STAGE_RUN], err) < 0) {
+        return -1;
+    }
+    await_held(pod, options->pod, has_compile ? 2 : 1);
+    return 0;
+}
+
 static int prepare(struct pod *pod, const struct options *options, const char *cgroup, struct rw_error *err)
 {
     bool has_namespaces = options->strategy == &sandbox_namespaces;
@@ -71,7 +134,7 @@ static int prepare(struct pod *pod, const struct options *options, const char *c
                                           .is_memory_watched = !cgroup_has(pod->config.cgroup, CGROUP_MEMORY)};
     uid_t owner = owner_of_pipes(&pod->config, has_namespaces);
     if (filter_build(&filter, &pod->config.filter, err) < 0 || attempt_pipes_make(&pod->pipes, owner, owner, err) < 0 ||
-        options->strategy->prepare(&pod->sandbox, &pod->config, err) < 0) {
+        options->strategy->prepare(&pod->sandbox, &pod->config, err) < 0 || start_ahead(pod, options, err) < 0) {
         pod_destroy(pod);
         return -1;
     }

@@ -4,8 +4,11 @@
  * init. Nothing in a report comes from the code: only wait statuses, clocks and kernel counters.
  *
  *   prepare            -> READY or an error
+ *   PLAN (3 fds)       -> nothing, or FAILED: what is started ahead, before the job is there (warm.h)
+ *   AHEAD (3 fds)      -> HELD once the stage's process is up and waits, or UNHELD: it ended, a cold start it will be
  *   JOB (memfd)        -> nothing, or FAILED: the job's files are now in the work folder
- *   SPAWN (3 fds)      -> STARTED, or EXEC_FAILED; then exactly one EXITED once every process of the stage is dead and reaped
+ *   SPAWN (3 fds)      -> COLD, once: what was started ahead does not fit and is gone; give the same again; else
+ *                         STARTED, or EXEC_FAILED; then exactly one EXITED once every process of the stage is dead and reaped
  *   SAMPLE             -> SAMPLE: what the stage's processes use at this moment
  *   KILL               -> nothing of its own; the stage's EXITED follows
  *   (the sandbox died) -> LOST, the last report */
@@ -25,6 +28,8 @@ enum { SANDBOX_UID = 1000, SANDBOX_GID = 1000, SANDBOX_FDS_MAX = 3, SANDBOX_MESS
 
 enum sandbox_command_type {
     SANDBOX_COMMAND_BUILD, /* internal to a strategy: ids are mapped and the cgroup is joined, build the mounts */
+    SANDBOX_COMMAND_PLAN,
+    SANDBOX_COMMAND_AHEAD,
     SANDBOX_COMMAND_JOB,
     SANDBOX_COMMAND_SPAWN,
     SANDBOX_COMMAND_SAMPLE,
@@ -33,13 +38,16 @@ enum sandbox_command_type {
 
 struct sandbox_command {
     enum sandbox_command_type type;
-    enum rw_stage stage;   /* spawn */
+    enum rw_stage stage;   /* spawn, ahead */
     uint64_t memory_bytes; /* sample: above this sum of resident sets the exact, slower measure is taken */
 };
 
 enum sandbox_report_type {
     SANDBOX_REPORT_READY,
     SANDBOX_REPORT_FAILED,
+    SANDBOX_REPORT_HELD,
+    SANDBOX_REPORT_UNHELD,
+    SANDBOX_REPORT_COLD,
     SANDBOX_REPORT_STARTED,
     SANDBOX_REPORT_EXEC_FAILED,
     SANDBOX_REPORT_EXITED,
@@ -49,6 +57,8 @@ enum sandbox_report_type {
 
 struct sandbox_report {
     enum sandbox_report_type type;
+    enum rw_stage stage;                 /* held, unheld, cold */
+    bool is_warm;                        /* started: it was ahead of its job */
     int64_t at_us;                       /* started: the moment of the exec, on the monotonic clock */
     int sys_errno;                       /* failed, exec failed; 0 when no system call was at fault */
     char message[SANDBOX_MESSAGE_BYTES]; /* failed, exec failed: one line */

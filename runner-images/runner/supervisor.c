@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/wait.h>
@@ -21,6 +22,7 @@
 #include <rw/auto.h>
 #include <rw/clock.h>
 
+#include "../warm/hold.h"
 #include "files.h"
 
 enum { REAPED_IN_A_ROW_MAX = 256, TRIM_ABOVE_BYTES = 256 * 1024 };
@@ -47,6 +49,7 @@ int supervisor_init(struct supervisor *supervisor, const struct supervisor_confi
     sigemptyset(&child);
     sigaddset(&child, SIGCHLD);
     *supervisor = (struct supervisor){.config = *config, .record_fd = -1, .signal_fd = -1};
+    warm_init(&supervisor->warm);
     supervisor->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (supervisor->epoll_fd < 0 || sigprocmask(SIG_BLOCK, &child, NULL) < 0) {
         return rw_fail_sys(err, INTERNAL, errno, "epoll_create1");
@@ -65,8 +68,44 @@ static void close_fd(int *fd)
     }
 }
 
+static void kill_processes(const struct supervisor *supervisor)
+{
+    for (size_t i = 0; i < supervisor->table.n; i++) {
+        (void)kill(supervisor->table.processes[i].pid, SIGKILL);
+    }
+}
+
+static bool waits_for_its_job(const struct supervisor *supervisor, pid_t pid)
+{
+    const struct warm_process *processes = supervisor->warm.processes;
+    return pid > 0 && ((processes[RW_STAGE_COMPILE].is_due && processes[RW_STAGE_COMPILE].pid == pid) ||
+                       (processes[RW_STAGE_RUN].is_due && processes[RW_STAGE_RUN].pid == pid));
+}
+
+/* Without those that wait for a later stage: nothing of this one's has touched them. */
+static void read_table(struct supervisor *supervisor)
+{
+    struct process_table *table = &supervisor->table;
+    process_table_read(supervisor->config.proc_fd, getpid(), !supervisor->config.is_pid_1, table);
+    size_t n = 0;
+    for (size_t i = 0; i < table->n; i++) {
+        if (!waits_for_its_job(supervisor, table->processes[i].pid)) {
+            table->processes[n++] = table->processes[i];
+        }
+    }
+    table->n = n;
+}
+
 void supervisor_done(struct supervisor *supervisor)
 {
+    for (size_t i = 0; i < _RW_STAGE_MAX; i++) {
+        pid_t pid = supervisor->warm.processes[i].pid;
+        if (pid > 0) {
+            (void)kill(pid, SIGKILL);
+            (void)waitpid(pid, NULL, 0);
+        }
+    }
+    warm_done(&supervisor->warm);
     close_fd(&supervisor->record_fd);
     close_fd(&supervisor->signal_fd);
     close_fd(&supervisor->epoll_fd);
@@ -81,14 +120,31 @@ void supervisor_kill_all(struct supervisor *supervisor)
         return;
     }
     process_table_read(supervisor->config.proc_fd, getpid(), true, &supervisor->table);
-    for (size_t i = 0; i < supervisor->table.n; i++) {
-        (void)kill(supervisor->table.processes[i].pid, SIGKILL);
+    kill_processes(supervisor);
+}
+
+static bool has_waiting(const struct supervisor *supervisor)
+{
+    return waits_for_its_job(supervisor, supervisor->warm.processes[RW_STAGE_COMPILE].pid) ||
+           waits_for_its_job(supervisor, supervisor->warm.processes[RW_STAGE_RUN].pid);
+}
+
+/* Every process of the stage. Returns whether there were any, as far as that can be told. */
+static bool kill_stage(struct supervisor *supervisor)
+{
+    if (!has_waiting(supervisor)) {
+        supervisor_kill_all(supervisor);
+        return true;
     }
+    read_table(supervisor);
+    kill_processes(supervisor);
+    return supervisor->table.n > 0;
 }
 
 /* ---- job ---- */
 
-static int map_job(int fd, struct rw_job **ret_job, struct rw_error *err)
+/* *ret_bytes: to be unmapped. */
+static int map_bytes(int fd, struct rw_bytes *ret_bytes, struct rw_error *err)
 {
     struct stat st;
     if (fstat(fd, &st) < 0 || st.st_size <= 0 || st.st_size > RW_JOB_BYTES_MAX) {
@@ -98,8 +154,23 @@ static int map_job(int fd, struct rw_job **ret_job, struct rw_error *err)
     if (bytes == MAP_FAILED) {
         return rw_fail_sys(err, INTERNAL, errno, "mapping the job");
     }
-    int status = rw_job_decode(rw_bytes_of(bytes, (size_t)st.st_size), ret_job, err);
-    (void)munmap(bytes, (size_t)st.st_size);
+    *ret_bytes = rw_bytes_of(bytes, (size_t)st.st_size);
+    return 0;
+}
+
+static void unmap_bytes(struct rw_bytes bytes)
+{
+    (void)munmap((void *)(uintptr_t)bytes.data, bytes.len);
+}
+
+static int map_job(int fd, struct rw_job **ret_job, struct rw_error *err)
+{
+    struct rw_bytes bytes;
+    if (map_bytes(fd, &bytes, err) < 0) {
+        return -1;
+    }
+    int status = rw_job_decode(bytes, ret_job, err);
+    unmap_bytes(bytes);
     return status;
 }
 
@@ -160,6 +231,102 @@ static void take_job(struct supervisor *supervisor, int fd)
     forget_contents(supervisor->job);
 }
 
+/* ---- ahead of the job ---- */
+
+static void take_plan(struct supervisor *supervisor, const int *fds, size_t n_fds)
+{
+    struct rw_error err = {0};
+    struct rw_bytes bytes;
+    if (n_fds != SANDBOX_FDS_MAX || map_bytes(fds[0], &bytes, &err) < 0) {
+        report_failed(supervisor, SANDBOX_REPORT_FAILED, err.sys_errno, "no plan");
+        return;
+    }
+    int library_fd = fcntl(fds[1], F_DUPFD_CLOEXEC, 0);
+    int host_fd = fcntl(fds[2], F_DUPFD_CLOEXEC, 0);
+    if (library_fd < 0 || host_fd < 0 || warm_set_plan(&supervisor->warm, bytes, library_fd, host_fd, &err) < 0) {
+        report_failed(supervisor, SANDBOX_REPORT_FAILED, err.sys_errno, err.message);
+    }
+    unmap_bytes(bytes);
+}
+
+static int start_ahead(struct supervisor *supervisor, enum rw_stage stage, const int *fds, struct rw_error *err)
+{
+    struct warm *warm = &supervisor->warm;
+    struct warm_process *process = &warm->processes[stage];
+    const struct rw_job_stage *what = warm_stage(warm, stage);
+    int pair[2];
+    if (!what || process->is_due || what->limits.open_files < HOLD_FDS_END) {
+        return rw_fail(err, UNSUPPORTED, "nothing to start ahead");
+    }
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) {
+        return rw_fail_sys(err, INTERNAL, errno, "socketpair");
+    }
+    process->channel_fd = pair[0];
+    pid_t pid = fork();
+    if (pid == 0) {
+        bool has_host = stage == RW_STAGE_COMPILE && warm->starts->files[0].content_len > 0;
+        const struct launch_ahead ahead = {
+            .channel_fd = pair[1], .library_fd = warm->library_fd, .host_fd = has_host ? warm->host_fd : -1};
+        launch(&supervisor->config.policy, what, fds, -1, &ahead);
+    }
+    int fork_errno = errno;
+    (void)close(pair[1]);
+    if (pid < 0) {
+        warm_close_channel(process);
+        return rw_fail_sys(err, INTERNAL, fork_errno, "fork");
+    }
+    process->pid = pid;
+    process->is_due = true;
+    return watch(supervisor, process->channel_fd, err);
+}
+
+static void report_of_stage(struct supervisor *supervisor, enum sandbox_report_type type, enum rw_stage stage, const char *message)
+{
+    struct sandbox_report report = {.type = type, .stage = stage};
+    (void)snprintf(report.message, sizeof(report.message), "%.*s", (int)sizeof(report.message) - 1, message);
+    supervisor->config.report(supervisor->config.context, &report);
+}
+
+static void start_stage_ahead(struct supervisor *supervisor, enum rw_stage stage, const int *fds, size_t n_fds)
+{
+    struct rw_error err = {0};
+    if (n_fds != SANDBOX_FDS_MAX || start_ahead(supervisor, stage, fds, &err) < 0) {
+        report_of_stage(supervisor, SANDBOX_REPORT_UNHELD, stage, err.message);
+    }
+}
+
+/* What the hold says: that the runtime is up. */
+static void read_channels(struct supervisor *supervisor)
+{
+    for (int stage = 0; stage < _RW_STAGE_MAX; stage++) {
+        struct warm_process *process = &supervisor->warm.processes[stage];
+        uint8_t byte = 0;
+        ssize_t n = process->channel_fd < 0 ? -1 : recv(process->channel_fd, &byte, 1, MSG_DONTWAIT);
+        if (n == 0) {
+            warm_close_channel(process); /* its end follows */
+        } else if (n == 1 && byte == HOLD_HELD_BYTE) {
+            report_of_stage(supervisor, SANDBOX_REPORT_HELD, (enum rw_stage)stage, "");
+        }
+    }
+}
+
+/* One that was started ahead has ended without a job. The runner must hear of it in any case before the stage is started cold,
+ * because the pipes may hold last words of it. */
+static bool ahead_ended(struct supervisor *supervisor, pid_t pid)
+{
+    for (int stage = 0; stage < _RW_STAGE_MAX; stage++) {
+        struct warm_process *process = &supervisor->warm.processes[stage];
+        if (process->pid == pid) {
+            process->pid = 0;
+            warm_close_channel(process);
+            report_of_stage(supervisor, process->is_due ? SANDBOX_REPORT_UNHELD : SANDBOX_REPORT_COLD, (enum rw_stage)stage,
+                            "it ended by itself");
+            return true;
+        }
+    }
+    return false;
+}
+
 /* ---- stage ---- */
 
 static int spawn(struct supervisor *supervisor, const struct rw_job_stage *stage, const int *fds, struct rw_error *err)
@@ -173,7 +340,7 @@ static int spawn(struct supervisor *supervisor, const struct rw_job_stage *stage
     }
     pid_t pid = fork();
     if (pid == 0) {
-        launch(&supervisor->config.policy, stage, fds, records[1]);
+        launch(&supervisor->config.policy, stage, fds, records[1], NULL);
     }
     int fork_errno = errno;
     (void)close(records[1]);
@@ -189,6 +356,41 @@ static int spawn(struct supervisor *supervisor, const struct rw_job_stage *stage
     return watch(supervisor, supervisor->record_fd, err);
 }
 
+/* The process that waits becomes the stage's. From here on it is as any other. */
+static void adopt(struct supervisor *supervisor, struct warm_process *process)
+{
+    supervisor->main_pid = process->pid;
+    supervisor->exited = (struct sandbox_report){.type = SANDBOX_REPORT_EXITED};
+    supervisor->state = SUPERVISOR_RUNNING;
+    process->pid = 0;
+    warm_close_channel(process);
+    struct sandbox_report report = {.type = SANDBOX_REPORT_STARTED, .is_warm = true, .at_us = supervisor->exec_at_us};
+    supervisor->config.report(supervisor->config.context, &report);
+}
+
+static bool reap(struct supervisor *supervisor);
+
+/* False: the stage has to start cold, and can. */
+static bool take_ahead(struct supervisor *supervisor, enum rw_stage stage, const struct rw_job_stage *what, struct rw_error *err)
+{
+    struct warm_process *process = &supervisor->warm.processes[stage];
+    if (!process->is_due) {
+        return false;
+    }
+    (void)reap(supervisor); /* it may have ended */
+    process->is_due = false;
+    supervisor->exec_at_us = rw_monotonic_us();
+    if (process->pid == 0) {
+        report_of_stage(supervisor, SANDBOX_REPORT_COLD, stage, "");
+    } else if (warm_fits(&supervisor->warm, supervisor->job, stage) && limit_disk(supervisor, what->limits.disk_bytes, err) == 0 &&
+               warm_release(&supervisor->warm, stage, &supervisor->config.policy, &what->limits)) {
+        adopt(supervisor, process);
+    } else {
+        (void)kill(process->pid, SIGKILL); /* COLD follows when it is reaped */
+    }
+    return true;
+}
+
 static void spawn_stage(struct supervisor *supervisor, enum rw_stage stage, const int *fds, size_t n_fds)
 {
     struct rw_error err = {0};
@@ -197,7 +399,7 @@ static void spawn_stage(struct supervisor *supervisor, enum rw_stage stage, cons
         return;
     }
     const struct rw_job_stage *what = stage == RW_STAGE_COMPILE ? &supervisor->job->compile : &supervisor->job->run;
-    if (spawn(supervisor, what, fds, &err) < 0) {
+    if (!take_ahead(supervisor, stage, what, &err) && spawn(supervisor, what, fds, &err) < 0) {
         report_failed(supervisor, SANDBOX_REPORT_FAILED, err.sys_errno, err.message);
     }
 }
@@ -259,7 +461,7 @@ static void main_ended(struct supervisor *supervisor, int status)
     exited->usage.wall_us = supervisor->exec_at_us ? (uint64_t)(now_us - supervisor->exec_at_us) : 0;
     supervisor->state = SUPERVISOR_ENDING;
     supervisor->main_pid = 0;
-    supervisor_kill_all(supervisor);
+    (void)kill_stage(supervisor);
 }
 
 /* Bounded, so that a storm of dying children cannot keep commands waiting. Returns false when all children are gone. */
@@ -271,6 +473,9 @@ static bool reap(struct supervisor *supervisor)
         pid_t pid = wait4(-1, &status, WNOHANG, &usage);
         if (pid <= 0) {
             return pid == 0;
+        }
+        if (ahead_ended(supervisor, pid)) {
+            continue;
         }
         account(&supervisor->exited, &usage);
         if (pid == supervisor->main_pid) {
@@ -287,12 +492,13 @@ void supervisor_dispatch(struct supervisor *supervisor)
     while (read(supervisor->signal_fd, &info, sizeof(info)) > 0) {
     }
     read_records(supervisor);
+    read_channels(supervisor);
     bool has_children = reap(supervisor);
     if (supervisor->state != SUPERVISOR_ENDING) {
         return;
     }
-    if (has_children) {
-        supervisor_kill_all(supervisor); /* what was forked while the table was read; with PID 1 there is no such */
+    /* Again: what was forked while the table was read; with PID 1 and nothing that waits there is no such. */
+    if (has_children && kill_stage(supervisor)) {
         return;
     }
     supervisor->state = SUPERVISOR_IDLE;
@@ -305,7 +511,7 @@ static void sample(struct supervisor *supervisor, uint64_t memory_bytes)
 {
     struct sandbox_report report = {.type = SANDBOX_REPORT_SAMPLE};
     struct statvfs used;
-    process_table_read(supervisor->config.proc_fd, getpid(), !supervisor->config.is_pid_1, &supervisor->table);
+    read_table(supervisor);
     process_table_usage(supervisor->config.proc_fd, &supervisor->table, memory_bytes, &report.usage);
     report.usage.cpu_user_us += supervisor->exited.usage.cpu_user_us;
     report.usage.cpu_system_us += supervisor->exited.usage.cpu_system_us;
@@ -319,6 +525,12 @@ static void sample(struct supervisor *supervisor, uint64_t memory_bytes)
 void supervisor_command(struct supervisor *supervisor, const struct sandbox_command *command, const int *fds, size_t n_fds)
 {
     switch (command->type) {
+    case SANDBOX_COMMAND_PLAN:
+        take_plan(supervisor, fds, n_fds);
+        return;
+    case SANDBOX_COMMAND_AHEAD:
+        start_stage_ahead(supervisor, command->stage, fds, n_fds);
+        return;
     case SANDBOX_COMMAND_JOB:
         take_job(supervisor, n_fds == 1 ? fds[0] : -1);
         return;

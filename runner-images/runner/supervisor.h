@@ -6,6 +6,7 @@
 #include "launch.h"
 #include "process_table.h"
 #include "sandbox.h"
+#include "warm.h"
 
 struct supervisor_config {
     struct launch_policy policy;
@@ -31,12 +32,13 @@ struct supervisor {
     struct rw_job *job; /* owned; without the files' contents once they are written */
     struct sandbox_report exited;
     struct process_table table;
+    struct warm warm;
 };
 
 /* Blocks SIGCHLD. */
 RW_NODISCARD int supervisor_init(struct supervisor *supervisor, const struct supervisor_config *config, struct rw_error *err);
 void supervisor_done(struct supervisor *supervisor);
-/* Execute one command (JOB, SPAWN, SAMPLE, KILL); what comes of it is reported. */
+/* Execute one command (PLAN, AHEAD, JOB, SPAWN, SAMPLE, KILL); what comes of it is reported. */
 void supervisor_command(struct supervisor *supervisor, const struct sandbox_command *command, const int *fds, size_t n_fds);
 /* Handle what made epoll_fd readable. */
 void supervisor_dispatch(struct supervisor *supervisor);
