@@ -17,6 +17,7 @@
 #include <uv.h>
 
 #include <rw/error.h>
+#include <rw/language.h>
 #include <rw/metrics.h>
 #include <rw/runner_protocol.h>
 
@@ -67,8 +68,9 @@ struct backend; /* what a backend makes of it is its own */
 
 struct backend_options {
     uv_loop_t *loop;
-    const struct manager_config *config; /* borrowed until closed */
-    struct rw_metrics *metrics;          /* for metrics of its own */
+    const struct manager_config *config; /* borrowed until closed, as the catalogue */
+    const struct rw_catalogue *catalogue;
+    struct rw_metrics *metrics; /* for metrics of its own */
     struct backend_events events;
 };
 

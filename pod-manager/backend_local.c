@@ -98,6 +98,7 @@ static int local_open(const struct backend_options *options, struct backend **re
     struct local *local = rw_xcalloc(1, sizeof(*local));
     local->loop = options->loop;
     local->config = &options->config->local;
+    local->catalogue = options->config->cold ? NULL : options->catalogue;
     local->required = options->config->required;
     local->events = options->events;
     local->run_dir_fd = -1;
@@ -116,8 +117,7 @@ static int local_open(const struct backend_options *options, struct backend **re
 
 static int local_create(struct backend *backend, const char *pod, const char *language, struct rw_error *err)
 {
-    (void)language; /* the machine has the tools of every language; the job says which are run */
-    return local_pod_start((struct local *)backend, pod, err);
+    return local_pod_start((struct local *)backend, pod, language, err);
 }
 
 static void local_destroy(struct backend *backend, const char *name, enum backend_manner manner)

@@ -66,6 +66,7 @@ static const cyaml_schema_field_t manager_fields[] = {
     CYAML_FIELD_STRING_PTR("languages_dir", CYAML_FLAG_DEFAULT, struct manager_config, languages_dir, 1, 4096),
     CYAML_FIELD_STRING_PTR("token_file", CYAML_FLAG_OPTIONAL, struct manager_config, token_file, 1, 4096),
     CYAML_FIELD_STRING_PTR("backend", CYAML_FLAG_OPTIONAL, struct manager_config, backend, 1, 32),
+    CYAML_FIELD_BOOL("cold", CYAML_FLAG_OPTIONAL, struct manager_config, cold),
     CYAML_FIELD_UINT("pods_max", CYAML_FLAG_OPTIONAL, struct manager_config, pods_max),
     CYAML_FIELD_UINT("waiting_max", CYAML_FLAG_OPTIONAL, struct manager_config, waiting_max),
     CYAML_FIELD_UINT("lease_start_ms", CYAML_FLAG_OPTIONAL, struct manager_config, lease_start_ms),

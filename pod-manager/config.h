@@ -61,6 +61,7 @@ struct manager_config {
     char *languages_dir;
     char *token_file;
     char *backend;
+    bool cold; /* no runtime is started ahead of its job */
     uint32_t pods_max;
     uint32_t waiting_max;
     uint32_t lease_start_ms;

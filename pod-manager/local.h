@@ -65,6 +65,7 @@ struct local_orphan { /* a runner of an earlier instance */
 struct local {
     uv_loop_t *loop;
     const struct local_config *config;
+    const struct rw_catalogue *catalogue; /* of what is started ahead; NULL: nothing is */
     const char *required; /* layers, for the runner's --require; "": none */
     struct backend_events events;
     char *run_dir; /* absolute */
@@ -85,7 +86,7 @@ struct local {
 };
 
 /* local_pod.c */
-int local_pod_start(struct local *local, const char *name, struct rw_error *err);
+int local_pod_start(struct local *local, const char *name, const char *language, struct rw_error *err);
 void local_pod_end(struct local_pod *pod, enum backend_manner manner);
 void local_pod_tick(struct local_pod *pod, int64_t now_ms);
 

@@ -164,7 +164,14 @@ static void on_control(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 
 enum { FD_LISTEN, FD_SECRET, FD_CONTROL, N_FDS }; /* descriptors in the runner, from LOCAL_FD_FIRST on */
 
-static int spawn(struct local_pod *pod, const int fds[static N_FDS], struct rw_error *err)
+/* The machine has the tools of every language, and the job says which are run; the language is what is started ahead of it. */
+static const char *plan_for(const struct local *local, const char *name)
+{
+    const struct rw_language *language = local->catalogue ? rw_catalogue_find(local->catalogue, name) : NULL;
+    return language ? rw_language_warm_plan(language) : NULL;
+}
+
+static int spawn(struct local_pod *pod, const char *language, const int fds[static N_FDS], struct rw_error *err)
 {
     const struct local_config *config = pod->local->config;
     char uid_base[16];
@@ -183,6 +190,11 @@ static int spawn(struct local_pod *pod, const int fds[static N_FDS], struct rw_e
     if (pod->local->required[0]) {
         argv[n++] = "--require";
         argv[n++] = pod->local->required;
+    }
+    const char *plan = plan_for(pod->local, language);
+    if (plan) {
+        argv[n++] = "--warm";
+        argv[n++] = plan;
     }
     return local_spawn(argv, fds, N_FDS, &pod->pid, &pod->pidfd, err);
 }
@@ -205,7 +217,7 @@ static int watch(struct local_pod *pod, int *control_fd, struct rw_error *err)
     return failed ? rw_fail_sys(err, IO, -failed, "watch a runner") : 0;
 }
 
-static int start_process(struct local_pod *pod, int *ret_control_fd, struct rw_error *err)
+static int start_process(struct local_pod *pod, const char *language, int *ret_control_fd, struct rw_error *err)
 {
     char path[SOCKET_PATH_BYTES];
     int pair[2];
@@ -221,7 +233,7 @@ static int start_process(struct local_pod *pod, int *ret_control_fd, struct rw_e
     RW_AUTO_FD int ours = pair[0];
     RW_AUTO_FD int theirs = pair[1];
     const int fds[N_FDS] = {[FD_LISTEN] = listen_fd, [FD_SECRET] = secret_fd, [FD_CONTROL] = theirs};
-    if (spawn(pod, fds, err)) {
+    if (spawn(pod, language, fds, err)) {
         return -1;
     }
     *ret_control_fd = rw_take_fd(&ours);
@@ -229,10 +241,10 @@ static int start_process(struct local_pod *pod, int *ret_control_fd, struct rw_e
 }
 
 /* -1 with nothing left, or with a silent process that is waited for. */
-static int start(struct local_pod *pod, struct rw_error *err)
+static int start(struct local_pod *pod, const char *language, struct rw_error *err)
 {
     RW_AUTO_FD int control_fd = -1;
-    if (start_process(pod, &control_fd, err)) {
+    if (start_process(pod, language, &control_fd, err)) {
         remove_traces(pod);
         forget(pod);
         return -1;
@@ -258,7 +270,7 @@ static void name_pod(struct local_pod *pod, const char *name)
     rw_random_bytes(pod->secret, sizeof(pod->secret));
 }
 
-int local_pod_start(struct local *local, const char *name, struct rw_error *err)
+int local_pod_start(struct local *local, const char *name, const char *language, struct rw_error *err)
 {
     int slot = local->config->uid_base ? local_slot_take(local, err) : -1;
     if (local->config->uid_base && slot < 0) {
@@ -271,7 +283,7 @@ int local_pod_start(struct local *local, const char *name, struct rw_error *err)
     name_pod(pod, name);
     HASH_ADD_STR(local->pods, name, pod);
     local->n_open++;
-    return start(pod, err);
+    return start(pod, language, err);
 }
 
 void local_pod_end(struct local_pod *pod, enum backend_manner manner)

@@ -274,6 +274,7 @@ int manager_open(const struct manager_options *options, struct manager **ret_man
     struct backend_options backend = {
         .loop = options->loop,
         .config = options->config,
+        .catalogue = options->catalogue,
         .metrics = options->metrics,
         .events = manager_events,
     };

@@ -11,7 +11,15 @@
 
 #include "language_internal.h"
 
-enum { NAME_BYTES = 64, ELEMENT_BYTES = 4096, ELEMENTS_MAX = 128, ALIASES_MAX = 16, VERSIONS_MAX = 16, EXTENSION_BYTES = 16 };
+enum {
+    HOST_BYTES = 16384,
+    NAME_BYTES = 64,
+    ELEMENT_BYTES = 4096,
+    ELEMENTS_MAX = 128,
+    ALIASES_MAX = 16,
+    VERSIONS_MAX = 16,
+    EXTENSION_BYTES = 16
+};
 
 struct rw_catalogue {
     struct rw_language_entry *entries[RW_LANGUAGES_MAX]; /* owned, sorted by id */
@@ -27,12 +35,20 @@ enum { GIVEN = CYAML_FLAG_POINTER, PERHAPS = CYAML_FLAG_POINTER | CYAML_FLAG_OPT
 #define LIST(key, flags, type, member, entry, min, max)                                                                            \
     CYAML_FIELD_SEQUENCE_COUNT(key, flags, type, member, n_##member, entry, min, max)
 
+static const cyaml_schema_field_t warm_fields[] = {
+    CYAML_FIELD_BOOL("run", CYAML_FLAG_DEFAULT, struct rw_language_warm, run),
+    LIST("compile", PERHAPS, struct rw_language_warm, compile_argv, &element_value, 1, ELEMENTS_MAX),
+    STRING("host", PERHAPS, struct rw_language_warm, host, HOST_BYTES),
+    CYAML_FIELD_END,
+};
+
 static const cyaml_schema_field_t version_fields[] = {
     STRING("version", GIVEN, struct rw_language_version, version, RW_LANGUAGE_ID_BYTES_MAX),
     CYAML_FIELD_BOOL("default", CYAML_FLAG_OPTIONAL, struct rw_language_version, is_default),
     LIST("probe", GIVEN, struct rw_language_version, probe, &element_value, 1, ELEMENTS_MAX),
     LIST("compile", PERHAPS, struct rw_language_version, compile_argv, &element_value, 1, ELEMENTS_MAX),
     LIST("run", GIVEN, struct rw_language_version, run_argv, &element_value, 1, ELEMENTS_MAX),
+    CYAML_FIELD_MAPPING_PTR("warm", PERHAPS, struct rw_language_version, warm, warm_fields),
     CYAML_FIELD_END,
 };
 static const cyaml_schema_value_t version_value = {
@@ -86,6 +102,7 @@ static void free_entry(struct rw_language_entry *entry)
 {
     if (entry) {
         rw_language_options_done(entry);
+        free(rw_take(entry->warm_plan));
         rw_config_free(&language_schema, entry);
     }
 }
@@ -155,7 +172,7 @@ static int add_language(struct rw_catalogue *catalogue, const char *path, const 
     }
     RW_AUTO(free_entry) struct rw_language_entry *entry = loaded;
     if (rw_language_check(&entry->language, folder, err) < 0 || rw_language_options_compile(entry, err) < 0 ||
-        check_names_are_free(catalogue, &entry->language, err) < 0) {
+        rw_language_plan(entry, err) < 0 || check_names_are_free(catalogue, &entry->language, err) < 0) {
         return rw_error_wrap(err, "%s", path);
     }
     catalogue->entries[catalogue->count++] = rw_take(entry);

@@ -108,6 +108,21 @@ static int check_argv(char *const *argv, unsigned n_argv, const char *what, stru
     return 0;
 }
 
+static int check_warm(const struct rw_language_version *version, struct rw_error *err)
+{
+    const struct rw_language_warm *warm = version->warm;
+    if (!warm->run) {
+        return rw_fail(err, CONFIG, "warm: run must be true; leave warm out where nothing is started ahead");
+    }
+    if (!warm->compile_argv) {
+        return warm->host ? rw_fail(err, CONFIG, "warm: host is for a compile, and there is none") : 0;
+    }
+    if (!version->compile_argv) {
+        return rw_fail(err, CONFIG, "warm: compile: the version does not compile");
+    }
+    return check_argv(warm->compile_argv, warm->n_compile_argv, "warm: compile", err);
+}
+
 static int check_version(const struct rw_language_version *version, struct rw_error *err)
 {
     if (!is_made_of(version->version, word, ".+-", RW_LANGUAGE_ID_BYTES_MAX)) {
@@ -117,7 +132,10 @@ static int check_version(const struct rw_language_version *version, struct rw_er
         check_argv(version->run_argv, version->n_run_argv, "run", err) < 0) {
         return -1;
     }
-    return version->compile_argv ? check_argv(version->compile_argv, version->n_compile_argv, "compile", err) : 0;
+    if (version->compile_argv && check_argv(version->compile_argv, version->n_compile_argv, "compile", err) < 0) {
+        return -1;
+    }
+    return version->warm ? check_warm(version, err) : 0;
 }
 
 static int check_versions(const struct rw_language *language, bool *ret_compiles, struct rw_error *err)

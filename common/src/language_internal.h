@@ -11,7 +11,8 @@ enum { RW_LANGUAGE_OPTIONS_MAX = 64, RW_LANGUAGE_OPTION_BYTES_MAX = 256 };
 struct rw_language_entry {
     struct rw_language language; /* first: a pointer to the one is a pointer to the other */
     regex_t options[RW_LANGUAGE_OPTIONS_MAX];
-    unsigned n_options; /* compiled so far */
+    unsigned n_options;
+    char *warm_plan; /* NULL: none */ /* compiled so far */
 };
 
 /* CONFIG unless everything in the language makes sense beyond what the schema says; folder is the name its id must have. */
@@ -19,5 +20,8 @@ RW_NODISCARD int rw_language_check(const struct rw_language *language, const cha
 /* Compile compile_options into entry->options; what was compiled must be released with rw_language_options_done even on failure. */
 RW_NODISCARD int rw_language_options_compile(struct rw_language_entry *entry, struct rw_error *err);
 void rw_language_options_done(struct rw_language_entry *entry);
+
+/* Sets entry->warm_plan. */
+RW_NODISCARD int rw_language_plan(struct rw_language_entry *entry, struct rw_error *err);
 
 #endif

@@ -12,6 +12,13 @@ enum { RW_LANGUAGES_MAX = 64, RW_LANGUAGE_ID_BYTES_MAX = 32 };
 /* argv templates: an element that is exactly "{sources}", "{options}" or "{args}" expands to zero or more elements; "{entry}" and
  * "{entry_stem}" (entry without its extension) are replaced inside any element, and so is "{memory_bytes}" (the stage's memory
  * limit, for runtimes that size their heap by what they take for the machine's memory). */
+struct rw_language_warm { /* what is started ahead of a job: docs/warm.md */
+    bool run;             /* the run stage's program; always true */
+    char **compile_argv;  /* NULL: nothing; started in the place of the version's compile_argv, and does the same to the byte */
+    unsigned n_compile_argv;
+    char *host; /* NULL: none; a text that compile_argv finds at /proc/self/fd/102 */
+};
+
 struct rw_language_version {
     char *version;   /* "3.11.2" */
     bool is_default; /* exactly one a language */
@@ -21,6 +28,7 @@ struct rw_language_version {
     unsigned n_compile_argv;
     char **run_argv;
     unsigned n_run_argv;
+    struct rw_language_warm *warm; /* NULL: always cold */
 };
 
 struct rw_language {
@@ -60,6 +68,9 @@ const struct rw_language *rw_catalogue_find(const struct rw_catalogue *catalogue
 /* wanted NULL or "": the default; "3" matches 3.11.2 but not 30.1; the newest match wins. NULL when none matches. */
 const struct rw_language_version *rw_language_version_find(const struct rw_language *language, const char *wanted);
 bool rw_language_option_is_permitted(const struct rw_language *language, const char *option);
+
+/* The default version's plan of what to start ahead, as runwave-runner takes it (--warm); NULL: nothing. Borrowed. */
+const char *rw_language_warm_plan(const struct rw_language *language);
 
 struct rw_argv_inputs {
     const char *entry;
