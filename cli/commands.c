@@ -39,7 +39,8 @@ struct session {
 
 static int parse_answer(struct session *session, struct rw_error *err)
 {
-    static const struct rw_json_limits limits = {ANSWER_BYTES_MAX, ANSWER_DEPTH_MAX, ANSWER_VALUES_MAX};
+    static const struct rw_json_limits limits = {
+        .bytes_max = ANSWER_BYTES_MAX, .depth_max = ANSWER_DEPTH_MAX, .values_max = ANSWER_VALUES_MAX};
     cJSON_Delete(rw_take(session->json));
     RW_AUTO_BUFFER struct rw_buffer guarded;
     rw_buffer_init(&guarded, ANSWER_BYTES_MAX);

@@ -7,7 +7,7 @@
 /* Parse as the client does: guarded, then strictly. */
 static cJSON *parse(const char *text)
 {
-    static const struct rw_json_limits limits = {65536, 8, 1000};
+    static const struct rw_json_limits limits = {.bytes_max = 65536, .depth_max = 8, .values_max = 1000};
     struct rw_error err = {0};
     RW_AUTO_BUFFER struct rw_buffer guarded;
     rw_buffer_init(&guarded, 65536);
