@@ -13,6 +13,8 @@ struct event_mail {
     struct api *api;
     bool is_reconnected; /* else: the task of this id is final */
     struct rw_uuid id;
+    size_t row_len;
+    uint8_t row[]; /* encoded */
 };
 
 static void run_event(struct rw_mail *mail)
@@ -21,21 +23,21 @@ static void run_event(struct rw_mail *mail)
     if (event->is_reconnected) {
         waiters_read_all(event->api->waiters);
     } else {
-        waiters_task_is_final(event->api->waiters, &event->id);
+        waiters_task_is_final(event->api->waiters, &event->id, rw_bytes_of(event->row, event->row_len));
     }
     free(event);
 }
 
-static void post(struct api *api, bool is_reconnected, const struct rw_uuid *id)
+static struct event_mail *new_mail(struct api *api, struct rw_bytes row)
 {
-    struct event_mail *event = rw_xcalloc(1, sizeof(*event));
+    struct event_mail *event = rw_xcalloc(1, sizeof(*event) + row.len);
     event->mail.run = run_event;
     event->api = api;
-    event->is_reconnected = is_reconnected;
-    if (id) {
-        event->id = *id;
+    event->row_len = row.len;
+    if (row.len > 0) {
+        memcpy(event->row, row.data, row.len);
     }
-    rw_mailbox_post(api->mailbox, &event->mail);
+    return event;
 }
 
 static void on_delivered(void *arg, const struct rw_amqp_delivery *delivery)
@@ -47,21 +49,27 @@ static void on_delivered(void *arg, const struct rw_amqp_delivery *delivery)
     if (waiters_is_empty(api->waiters)) {
         return;
     }
-    if (delivery->body.len == sizeof(text) - 1) {
+    if (delivery->body.len >= sizeof(text) - 1) {
         memcpy(text, delivery->body.data, sizeof(text) - 1);
     }
-    if (rw_uuid_parse(text, &id, NULL)) {
-        rw_log(RW_LOG_WARNING, "an event is not a task id", RW_LOG_STR("routing_key", delivery->routing_key));
+    size_t row_len = delivery->body.len - (sizeof(text) - 1);
+    if (rw_uuid_parse(text, &id, NULL) || row_len > RW_EVENT_ROW_BYTES_MAX) {
+        rw_log(RW_LOG_WARNING, "an event does not begin with a task's id, or is too large",
+               RW_LOG_STR("routing_key", delivery->routing_key));
         return;
     }
-    post(api, false, &id);
+    struct event_mail *event = new_mail(api, rw_bytes_of(delivery->body.data + sizeof(text) - 1, row_len));
+    event->id = id;
+    rw_mailbox_post(api->mailbox, &event->mail);
 }
 
 static void on_connected(void *arg, uint64_t generation)
 {
     struct api *api = arg;
     rw_log(RW_LOG_INFO, "events connected", RW_LOG_INT("generation", generation));
-    post(api, true, NULL);
+    struct event_mail *event = new_mail(api, rw_bytes_of(NULL, 0));
+    event->is_reconnected = true;
+    rw_mailbox_post(api->mailbox, &event->mail);
 }
 
 static void on_disconnected(void *arg)

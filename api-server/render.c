@@ -2,6 +2,8 @@
  * everybody else. What clients have not taken yet is bounded all together. */
 #include "render.h"
 
+#include <rw/log.h>
+
 #include "task_json.h"
 
 enum { SMALL_BYTES = 64 * 1024, ANSWERS_BYTES_MAX = 256 * 1024 * 1024 };
@@ -17,22 +19,42 @@ struct render {
     void *arg;
 };
 
-static struct rw_http_content *render_row(struct api *api, const struct rw_uuid *id, const PGresult *result,
-                                          enum rw_task_state *ret_state)
+static struct rw_http_content *render_row(struct api *api, const struct rw_uuid *id, const struct rw_task_row *row)
 {
-    struct task_row row = {0};
     size_t len = 0;
-    store_read_row(result, &row);
-    *ret_state = row.state;
-    RW_AUTO(cJSON_Delete) cJSON *json = task_json(id, &row);
+    RW_AUTO(cJSON_Delete) cJSON *json = task_json(id, row);
     char *text = rw_json_print(json, &len);
     return rw_http_content_new(text, len, &api->answers_bytes);
+}
+
+static struct rw_http_content *render_result(struct api *api, const struct rw_uuid *id, const PGresult *result,
+                                             enum rw_task_state *ret_state)
+{
+    struct rw_task_row row = {0};
+    store_read_row(result, &row);
+    *ret_state = row.state;
+    return render_row(api, id, &row);
+}
+
+struct rw_http_content *render_encoded(struct api *api, const struct rw_uuid *id, struct rw_bytes encoded)
+{
+    struct rw_task_row row;
+    struct rw_task_row_texts texts;
+    struct rw_error err;
+    if (encoded.len == 0) {
+        return NULL;
+    }
+    if (rw_task_row_decode(encoded, &row, &texts, &err) < 0) {
+        rw_log_error(RW_LOG_WARNING, "an event's row cannot be understood", &err);
+        return NULL;
+    }
+    return render_row(api, id, &row);
 }
 
 static void on_work(uv_work_t *work)
 {
     struct render *render = work->data;
-    render->content = render_row(render->api, &render->id, render->result, &render->state);
+    render->content = render_result(render->api, &render->id, render->result, &render->state);
 }
 
 static void on_worked(uv_work_t *work, int status)
@@ -49,7 +71,7 @@ void render_task(struct api *api, const struct rw_uuid *id, const PGresult *resu
 {
     if (store_row_bytes(result) <= SMALL_BYTES) {
         enum rw_task_state state = _RW_TASK_INVALID;
-        RW_AUTO(rw_http_content_unref) struct rw_http_content *content = render_row(api, id, result, &state);
+        RW_AUTO(rw_http_content_unref) struct rw_http_content *content = render_result(api, id, result, &state);
         done(arg, state, content);
         return;
     }

@@ -11,5 +11,7 @@ typedef void (*render_done)(void *arg, enum rw_task_state state, struct rw_http_
 
 /* result: of STORE_READ, with one row; borrowed until this returns. */
 void render_task(struct api *api, const struct rw_uuid *id, const PGresult *result, render_done done, void *arg);
+/* A final task's row as it came with an event; owned by the caller. NULL when there is none, or none that can be understood. */
+struct rw_http_content *render_encoded(struct api *api, const struct rw_uuid *id, struct rw_bytes encoded);
 
 #endif

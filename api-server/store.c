@@ -79,9 +79,9 @@ size_t store_row_bytes(const PGresult *result)
     return bytes;
 }
 
-void store_read_row(const PGresult *result, struct task_row *ret_row)
+void store_read_row(const PGresult *result, struct rw_task_row *ret_row)
 {
-    struct task_row row = {
+    struct rw_task_row row = {
         .state = rw_task_state_parse(rw_pg_text(result, 0, COLUMN_STATE)),
         .language = rw_pg_text(result, 0, COLUMN_LANGUAGE),
         .version = rw_pg_text(result, 0, COLUMN_VERSION),

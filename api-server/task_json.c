@@ -58,7 +58,7 @@ static int64_t between(int64_t from_us, int64_t to_us)
     return to_us > from_us ? to_us - from_us : 0;
 }
 
-static cJSON *stages_json(const struct task_row *row)
+static cJSON *stages_json(const struct rw_task_row *row)
 {
     bool has = row->has_result;
     int64_t leased_us = has ? row->leased_us : -1;
@@ -86,7 +86,7 @@ static cJSON *stages_json(const struct task_row *row)
     return json;
 }
 
-static void add_ending(cJSON *json, const struct task_row *row)
+static void add_ending(cJSON *json, const struct rw_task_row *row)
 {
     if (row->has_result && row->has_exit_code) {
         rw_json_add_int(json, "exit_code", row->exit_code);
@@ -111,7 +111,7 @@ struct stream_member {
     bool is_truncated;
 };
 
-static void add_streams(cJSON *json, const struct task_row *row)
+static void add_streams(cJSON *json, const struct rw_task_row *row)
 {
     const struct stream_member members[] = {
         {"stdout", "stdout_truncated", row->stdout_bytes, row->stdout_truncated},
@@ -129,7 +129,7 @@ static void add_streams(cJSON *json, const struct task_row *row)
     }
 }
 
-static cJSON *compile_json(const struct task_row *row)
+static cJSON *compile_json(const struct rw_task_row *row)
 {
     if (!row->has_result || row->compile_wall_us < 0) {
         return cJSON_CreateNull();
@@ -141,7 +141,7 @@ static cJSON *compile_json(const struct task_row *row)
     return json;
 }
 
-cJSON *task_json(const struct rw_uuid *id, const struct task_row *row)
+cJSON *task_json(const struct rw_uuid *id, const struct rw_task_row *row)
 {
     char text[RW_UUID_TEXT_BYTES];
     bool has = row->has_result;

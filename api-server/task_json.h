@@ -14,6 +14,6 @@ char *task_url(const struct rw_uuid *id, char out[static TASK_URL_BYTES]);
 /* {"task_id", "status", "url"}: what 202 says. */
 cJSON *task_accepted_json(const struct rw_uuid *id, enum rw_task_state state);
 /* The whole of it. Every member is always there; what is not known (yet) is null. */
-cJSON *task_json(const struct rw_uuid *id, const struct task_row *row);
+cJSON *task_json(const struct rw_uuid *id, const struct rw_task_row *row);
 
 #endif

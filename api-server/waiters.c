@@ -3,7 +3,7 @@
  * No event is missed: a client is registered before the read that is to serve it is sent, and an event that comes during a read
  * makes a second one. A client is answered by a read that began after it came, or by any that found the task final. When a wait
  * runs out the task is read once more, so that its answer is the state of now. A failed read is repeated for those who still have
- * time. */
+ * time. An event that brings the task's row answers without a read. */
 #include "waiters.h"
 
 #include <string.h>
@@ -310,10 +310,17 @@ bool waiters_is_empty(const struct waiters *waiters)
     return atomic_load(&waiters->n_clients) == 0;
 }
 
-void waiters_task_is_final(struct waiters *waiters, const struct rw_uuid *id)
+void waiters_task_is_final(struct waiters *waiters, const struct rw_uuid *id, struct rw_bytes encoded)
 {
     struct waited_task *task = find_task(waiters, id);
-    if (task) {
+    if (!task) {
+        return;
+    }
+    RW_AUTO(rw_http_content_unref) struct rw_http_content *content = render_encoded(waiters->api, id, encoded);
+    if (content) {
+        answer_final(task, content);
+        free_if_unwanted(task);
+    } else {
         read_task(task);
     }
 }

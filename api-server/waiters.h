@@ -21,7 +21,8 @@ void waiters_add(struct waiters *waiters, const struct rw_uuid *id, struct rw_ht
                  const struct wait *wait, bool has_to_read);
 /* Whether anyone waits; any thread. An event may be dropped while nobody does: who comes later reads first. */
 bool waiters_is_empty(const struct waiters *waiters);
-void waiters_task_is_final(struct waiters *waiters, const struct rw_uuid *id);
+/* encoded: the row that came with the event, for rw_task_row_decode; empty, or not to be understood: the row is read. */
+void waiters_task_is_final(struct waiters *waiters, const struct rw_uuid *id, struct rw_bytes encoded);
 void waiters_read_all(struct waiters *waiters);   /* events may have been missed */
 void waiters_expire_all(struct waiters *waiters); /* as if every wait had run out */
 void waiters_close(struct waiters *waiters);      /* after the database was closed: who is left is told so */

@@ -71,6 +71,7 @@ static void on_closed(uv_handle_t *handle)
         rw_buffer_done(&attempt->outputs[s]);
     }
     free(attempt->language_id);
+    free(attempt->version);
     free(attempt->job);
     free(attempt);
 }
@@ -246,6 +247,9 @@ static void take_claim(struct attempt *attempt, const struct store_claim *claim)
     attempt->number = claim->attempt;
     attempt->fence = claim->fence;
     attempt->language_id = rw_xstrdup(claim->language);
+    attempt->version = rw_xstrdup(claim->version);
+    attempt->submitted_us = claim->submitted_us;
+    attempt->claimed_us = claim->claimed_us;
     attempt->job = rw_xmemdup(claim->job.data, claim->job.len);
     attempt->job_len = claim->job.len;
     struct rw_trace parent;

@@ -21,6 +21,7 @@ struct attempt {
     int64_t fence;
     struct rw_trace trace;
     char *language_id;
+    char *version;
     uint8_t *job;
     size_t job_len;
 
@@ -42,9 +43,11 @@ struct attempt {
     uint32_t return_delay_ms;
     char loss[RW_ERROR_MESSAGE_BYTES]; /* why the attempt is lost */
 
-    int64_t entered_us; /* the state; monotonic */
-    int64_t asked_us;   /* for a pod; monotonic */
-    int64_t leased_us;  /* real time, -1: not reached */
+    int64_t entered_us;   /* the state; monotonic */
+    int64_t asked_us;     /* for a pod; monotonic */
+    int64_t submitted_us; /* by the database's clock, as the next */
+    int64_t claimed_us;
+    int64_t leased_us; /* real time, -1: not reached */
     int64_t job_sent_us;
     int64_t started_us;
     int64_t finished_us;

@@ -97,14 +97,67 @@ void attempt_lose(struct attempt *attempt)
     send_loss(&attempt->timer);
 }
 
-static void recorded(void *arg, enum store_outcome outcome, const struct rw_error *err)
+static int64_t or_unknown(bool is_known, uint64_t value)
+{
+    return is_known ? (int64_t)(value < INT64_MAX ? value : INT64_MAX) : -1;
+}
+
+/* As a read of what was just recorded finds it. */
+static struct rw_task_row recorded_row(const struct attempt *attempt, int64_t ended_us)
+{
+    const struct rw_run_result *result = &attempt->result;
+    bool has_compile = result->has_compile;
+    return (struct rw_task_row){
+        .state = RW_TASK_DONE,
+        .language = attempt->language_id,
+        .version = attempt->version,
+        .attempt = attempt->number,
+        .submitted_us = attempt->submitted_us,
+        .claimed_us = attempt->claimed_us,
+        .ended_us = ended_us,
+        .has_result = true,
+        .verdict = result->verdict,
+        .has_exit_code = result->has_exit_code,
+        .exit_code = result->exit_code,
+        .signal = result->signal,
+        .stdout_bytes = rw_buffer_view(&attempt->outputs[RW_STREAM_STDOUT]),
+        .stderr_bytes = rw_buffer_view(&attempt->outputs[RW_STREAM_STDERR]),
+        .compile_output = rw_buffer_view(&attempt->outputs[RW_STREAM_COMPILE]),
+        .stdout_truncated = result->truncated[RW_STREAM_STDOUT],
+        .stderr_truncated = result->truncated[RW_STREAM_STDERR],
+        .compile_truncated = result->truncated[RW_STREAM_COMPILE],
+        .reason = result->reason,
+        .wall_us = or_unknown(attempt->is_measured, result->run.wall_us),
+        .cpu_us = or_unknown(attempt->is_measured, result->run.cpu_user_us + result->run.cpu_system_us),
+        .memory_bytes = or_unknown(attempt->is_measured, result->run.memory_bytes),
+        .compile_wall_us = or_unknown(has_compile, result->compile.wall_us),
+        .compile_cpu_us = or_unknown(has_compile, result->compile.cpu_user_us + result->compile.cpu_system_us),
+        .compile_memory_bytes = or_unknown(has_compile, result->compile.memory_bytes),
+        .leased_us = attempt->leased_us,
+        .job_sent_us = attempt->job_sent_us,
+        .started_us = attempt->started_us,
+        .finished_us = attempt->finished_us,
+    };
+}
+
+static void tell_done(struct attempt *attempt, int64_t ended_us)
+{
+    struct rw_task_row row = recorded_row(attempt, ended_us);
+    if (ended_us >= 0) {
+        events_final_row(attempt->context->events, &attempt->task_id, &row);
+    } else {
+        events_final(attempt->context->events, RW_TASK_DONE, &attempt->task_id);
+    }
+}
+
+static void recorded(void *arg, enum store_outcome outcome, int64_t ended_us, const struct rw_error *err)
 {
     struct attempt *attempt = arg;
     switch (outcome) {
     case STORE_DONE:
         rw_counter_add(attempt->context->metrics->verdicts[attempt->language][attempt->result.verdict], 1);
         attempt_log(RW_LOG_INFO, attempt, "task done", RW_LOG_STR("verdict", rw_verdict_name(attempt->result.verdict)));
-        events_final(attempt->context->events, RW_TASK_DONE, &attempt->task_id);
+        tell_done(attempt, ended_us);
         attempt_end(attempt, true);
         return;
     case STORE_UNSURE:

@@ -19,6 +19,7 @@ struct event {
     int64_t born_ms;
     struct event *prev;
     struct event *next;
+    struct rw_buffer body; /* the task's id as text, and its row behind it */
 };
 
 struct events {
@@ -33,12 +34,18 @@ struct events {
 
 static void retry(uv_timer_t *timer);
 
+static void event_free(struct event *event)
+{
+    rw_buffer_done(&event->body);
+    free(event);
+}
+
 static void keep(struct event *event)
 {
     struct events *events = event->events;
     if (events->is_closing || events->n_kept >= KEPT_MAX || rw_monotonic_ms() - event->born_ms > KEEP_MS) {
         rw_counter_add(events->metrics->events_lost, 1);
-        free(event);
+        event_free(event);
         return;
     }
     DL_APPEND(events->kept, event);
@@ -57,7 +64,7 @@ static void published(void *arg, enum rw_publish_outcome outcome)
 {
     struct event *event = arg;
     if (outcome == RW_PUBLISH_CONFIRMED) {
-        free(event);
+        event_free(event);
         return;
     }
     event->mail.run = come_back;
@@ -73,7 +80,7 @@ static void publish(struct event *event)
     const struct rw_amqp_message message = {
         .exchange = RW_EXCHANGE_EVENTS,
         .routing_key = routing_key,
-        .body = rw_bytes_of(id, RW_UUID_TEXT_BYTES - 1),
+        .body = rw_buffer_view(&event->body),
     };
     struct rw_error err;
     if (rw_amqp_publish(event->events->publisher, &message, published, event, &err) < 0) {
@@ -95,13 +102,33 @@ static void retry(uv_timer_t *timer)
     }
 }
 
-void events_final(struct events *events, enum rw_task_state state, const struct rw_uuid *task_id)
+static struct event *new_event(struct events *events, enum rw_task_state state, const struct rw_uuid *task_id)
 {
+    char id[RW_UUID_TEXT_BYTES];
     struct event *event = rw_xcalloc(1, sizeof(*event));
     event->events = events;
     event->state = state;
     event->task_id = *task_id;
     event->born_ms = rw_monotonic_ms();
+    rw_buffer_init(&event->body, RW_UUID_TEXT_BYTES + RW_EVENT_ROW_BYTES_MAX);
+    (void)rw_buffer_append_some(&event->body, rw_uuid_format(task_id, id), RW_UUID_TEXT_BYTES - 1);
+    return event;
+}
+
+void events_final(struct events *events, enum rw_task_state state, const struct rw_uuid *task_id)
+{
+    publish(new_event(events, state, task_id));
+}
+
+void events_final_row(struct events *events, const struct rw_uuid *task_id, const struct rw_task_row *row)
+{
+    struct rw_error err;
+    RW_AUTO_BUFFER struct rw_buffer encoded = {0};
+    struct event *event = new_event(events, row->state, task_id);
+    rw_buffer_init(&encoded, RW_EVENT_ROW_BYTES_MAX);
+    if (rw_task_row_encode(row, &encoded, &err) == 0) {
+        (void)rw_buffer_append_some(&event->body, encoded.data, encoded.len); /* there is room */
+    }
     publish(event);
 }
 
@@ -133,7 +160,7 @@ void events_close(struct events *events)
     DL_FOREACH_SAFE(events->kept, event, next)
     {
         DL_DELETE(events->kept, event);
-        free(event);
+        event_free(event);
     }
     uv_close((uv_handle_t *)&events->timer, on_closed);
 }

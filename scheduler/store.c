@@ -8,6 +8,8 @@
 struct change {
     struct store *store;
     store_changed done;
+    store_recorded recorded; /* instead of done */
+    int64_t ended_us;        /* for recorded */
     void *arg;
     struct rw_uuid id;
     int64_t fence;
@@ -87,10 +89,11 @@ static void claimed(void *arg, const PGresult *result, const struct rw_error *er
         .attempt = rw_pg_int4(result, 0, 0),
         .fence = rw_pg_int8(result, 0, 1),
         .language = rw_pg_text(result, 0, 2),
-        .traceparent = rw_pg_text(result, 0, 3),
-        .job = rw_pg_bytes(result, 0, 4),
-        .submitted_us = rw_pg_timestamp_us(result, 0, 5),
-        .claimed_us = rw_pg_timestamp_us(result, 0, 6),
+        .version = rw_pg_text(result, 0, 3),
+        .traceparent = rw_pg_text(result, 0, 4),
+        .job = rw_pg_bytes(result, 0, 5),
+        .submitted_us = rw_pg_timestamp_us(result, 0, 6),
+        .claimed_us = rw_pg_timestamp_us(result, 0, 7),
     };
     claim->done(claim->arg, &row, NULL);
 }
@@ -119,7 +122,11 @@ static struct change *new_change(struct store *store, const struct rw_uuid *id, 
 
 static void finish(struct change *change, enum store_outcome outcome, const struct rw_error *err)
 {
-    change->done(change->arg, outcome, err);
+    if (change->recorded) {
+        change->recorded(change->arg, outcome, change->ended_us, err);
+    } else {
+        change->done(change->arg, outcome, err);
+    }
     free(change);
 }
 
@@ -160,6 +167,17 @@ static void changed(void *arg, const PGresult *result, const struct rw_error *er
     rw_pg_exec(change->store->pg, STORE_SQL_READ, &params, STORE_TIMEOUT_MS, read_back, change);
 }
 
+static void recorded(void *arg, const PGresult *result, const struct rw_error *err)
+{
+    struct change *change = arg;
+    if (err || rw_pg_rows(result) == 0) {
+        changed(change, result, err);
+        return;
+    }
+    change->ended_us = rw_pg_timestamp_us(result, 0, 0);
+    finish(change, STORE_DONE, NULL);
+}
+
 static void param_optional_int4(struct rw_pg_params *params, bool is_given, int32_t value)
 {
     if (is_given) {
@@ -185,9 +203,12 @@ static void param_usage(struct rw_pg_params *params, bool is_given, const struct
 }
 
 void store_record(struct store *store, const struct rw_uuid *id, int64_t fence, const struct store_result *result,
-                  store_changed done, void *arg)
+                  store_recorded done, void *arg)
 {
     const struct rw_run_result *run = result->run;
+    struct change *change = new_change(store, id, fence, RW_TASK_DONE, NULL, arg);
+    change->recorded = done;
+    change->ended_us = -1;
     struct rw_pg_params params = {0};
     rw_pg_param_uuid(&params, id);
     rw_pg_param_int8(&params, fence);
@@ -207,8 +228,7 @@ void store_record(struct store *store, const struct rw_uuid *id, int64_t fence, 
     rw_pg_param_timestamp(&params, result->job_sent_us);
     rw_pg_param_timestamp(&params, result->started_us);
     rw_pg_param_timestamp(&params, result->finished_us);
-    rw_pg_exec(store->pg, STORE_SQL_RECORD, &params, STORE_TIMEOUT_MS, changed,
-               new_change(store, id, fence, RW_TASK_DONE, done, arg));
+    rw_pg_exec(store->pg, STORE_SQL_RECORD, &params, STORE_TIMEOUT_MS, recorded, change);
 }
 
 void store_lose(struct store *store, const struct rw_uuid *id, int64_t fence, const char *reason, store_changed done, void *arg)

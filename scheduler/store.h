@@ -36,6 +36,7 @@ struct store_claim { /* borrowed during the callback */
     int32_t attempt;
     int64_t fence;
     const char *language;
+    const char *version;
     const char *traceparent;
     struct rw_bytes job;
     int64_t submitted_us;
@@ -55,8 +56,10 @@ struct store_result { /* borrowed until store_record returns */
     int64_t started_us;
     int64_t finished_us;
 };
+/* ended_us: when the task became final, by the database's clock; -1 when an earlier try of unknown outcome had done it. */
+typedef void (*store_recorded)(void *arg, enum store_outcome outcome, int64_t ended_us, const struct rw_error *err);
 void store_record(struct store *store, const struct rw_uuid *id, int64_t fence, const struct store_result *result,
-                  store_changed done, void *arg);
+                  store_recorded done, void *arg);
 /* Back to the queue, to be published at once; dead with the reason when the attempts are used up. */
 void store_lose(struct store *store, const struct rw_uuid *id, int64_t fence, const char *reason, store_changed done, void *arg);
 /* Back to the queue without counting the attempt, to be published after delay_ms. */

@@ -17,7 +17,7 @@ const struct rw_pg_statement store_sql[_STORE_SQL_MAX] = {
                          " lease_until = now() + $3::int4" MILLISECONDS
                          " WHERE id = $1::uuid AND (state = 'queued' OR (state = 'running' AND (owner = $2::text"
                          " OR (lease_until < now() AND attempt < " ATTEMPTS_MAX "))))"
-                         " RETURNING attempt, fence, language, traceparent, job, submitted_at, claimed_at",
+                         " RETURNING attempt, fence, language, version, traceparent, job, submitted_at, claimed_at",
                          3},
     [STORE_SQL_RECORD] = {"record",
                           "WITH done AS (UPDATE tasks SET state = 'done', ended_at = now(), lease_until = NULL"
@@ -27,7 +27,8 @@ const struct rw_pg_statement store_sql[_STORE_SQL_MAX] = {
                           " compile_wall_us, compile_cpu_us, compile_memory_bytes, leased_at, job_sent_at, started_at, finished_at)"
                           " SELECT id, attempt, $3::text, $4::int4, $5::int4, $6::bytea, $7::bytea, $8::bytea, $9::bool, $10::bool,"
                           " $11::bool, $12::text, $13::int8, $14::int8, $15::int8, $16::int8, $17::int8, $18::int8,"
-                          " $19::timestamptz, $20::timestamptz, $21::timestamptz, $22::timestamptz FROM done",
+                          " $19::timestamptz, $20::timestamptz, $21::timestamptz, $22::timestamptz FROM done"
+                          " RETURNING now()", /* = ended_at */
                           22},
     [STORE_SQL_LOSE] = {"lose",
                         "WITH lost AS (UPDATE tasks SET state = CASE WHEN attempt < " ATTEMPTS_MAX " THEN 'queued' ELSE 'dead' END,"

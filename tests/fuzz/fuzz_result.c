@@ -42,11 +42,11 @@ static int64_t number(uint64_t value)
     return (int64_t)value;
 }
 
-static struct task_row row_of(const struct received *received)
+static struct rw_task_row row_of(const struct received *received)
 {
     const struct rw_run_result *result = &received->result;
     HOLDS(result->verdict >= 0 && result->verdict < _RW_VERDICT_MAX && memchr(result->reason, '\0', sizeof(result->reason)));
-    struct task_row row = {.state = RW_TASK_DONE, .language = "c", .version = "12", .attempt = 1, .has_result = true};
+    struct rw_task_row row = {.state = RW_TASK_DONE, .language = "c", .version = "12", .attempt = 1, .has_result = true};
     row.verdict = result->verdict;
     row.has_exit_code = result->has_exit_code;
     row.exit_code = result->exit_code;
@@ -85,7 +85,7 @@ static void check_output(const cJSON *json, const char *key, const char *encodin
 static void check_json(const struct received *received)
 {
     static const struct rw_uuid id;
-    struct task_row row = row_of(received);
+    struct rw_task_row row = row_of(received);
     RW_AUTO(cJSON_Delete) cJSON *json = task_json(&id, &row);
     size_t len = 0;
     RW_AUTO_FREE char *text = rw_json_print(json, &len);

@@ -39,7 +39,7 @@ class Events:
 
     def __init__(self, rabbitmq: RabbitMQ) -> None:
         self.rabbitmq = rabbitmq
-        self.seen: List[tuple] = []  # (routing key, body)
+        self.seen: List[tuple] = []  # (routing key, task's id)
         self._stop = threading.Event()
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -66,7 +66,7 @@ class Events:
                         if self._stop.is_set():
                             return
                         if method is not None:
-                            self.seen.append((method.routing_key, body.decode("ascii")))
+                            self.seen.append((method.routing_key, body[:36].decode("ascii")))  # behind it the row
             except (pika.exceptions.AMQPError, OSError):
                 time.sleep(0.2)
 

@@ -128,6 +128,26 @@ def test_many_clients_may_wait_for_one_task(stack, api):
     assert all(answer == answers[0] for answer in answers)
 
 
+@pytest.mark.parametrize(
+    "request_body",
+    [
+        {"language": "python", "source": "print(6 * 7)"},
+        {"language": "python", "source": "import sys; sys.stdout.buffer.write(b'\\xff\\x00'); sys.exit('no')"},
+        {"language": "python", "source": "import os; os.kill(os.getpid(), 11)"},
+        {"language": "python", "source": "print('x' * 100000)"},
+        {"language": "python", "source": "while True: pass", "limits": {"cpu_ms": 100}},
+        {"language": "c", "source": "int main(void) { return 3; }"},
+        {"language": "c", "source": "int main(void) { return x; }"},
+    ],
+    ids=["ok", "bytes", "signal", "large", "limit", "compiled", "compile-error"],
+)
+def test_who_waited_and_who_reads_later_are_told_the_same(api, request_body):
+    """The first is answered from the event where the result is small, the second from the table."""
+    answer = api.submit(wait=30, **request_body)
+    assert answer.status_code == 200
+    assert api.get(f"/result/{answer.json()['task_id']}").text == answer.text
+
+
 def test_a_client_that_goes_away_while_it_waits_leaves_the_task_alone(stack, api):
     gone = Api(stack.url)
     task = api.accepted(language="python", source="import time\ntime.sleep(1.5)\nprint('still')")

@@ -197,8 +197,8 @@ def test_a_pod_that_fails_before_the_job_costs_no_attempt(lab, name):
 def test_when_every_pod_fails_the_task_goes_back_uncounted(lab):
     lab.manager.scripts.extend([fake_pods.closes_at_once] * 5)
     task_id = lab.submit()
-    wait_until(lambda: lab.row(task_id)["state"] == "queued" and lab.row(task_id)["is_later"], 20, "returned with a delay")
-    assert lab.row(task_id)["attempt"] == 0
+    wait_until(lambda: len(lab.manager.pods) == 5 and lab.row(task_id)["state"] == "queued", 20, "returned")
+    assert lab.row(task_id)["attempt"] == 0 and lab.row(task_id)["is_later"]
     final = lab.finish(task_id)
     assert (final["state"], final["attempt"], len(lab.manager.pods)) == ("done", 1, 6)
 

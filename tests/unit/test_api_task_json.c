@@ -7,20 +7,20 @@ enum { SECOND = 1000000 };
 
 static const struct rw_uuid id = {{0x01, 0x90, 0xb2, 0xc0, 0, 0, 0x70, 0, 0x80, 0, 0, 0, 0, 0, 0, 1}};
 
-static struct task_row queued_row(void)
+static struct rw_task_row queued_row(void)
 {
-    return (struct task_row){.state = RW_TASK_QUEUED,
-                             .language = "python",
-                             .version = "3.11",
-                             .submitted_us = 10 * (int64_t)SECOND,
-                             .claimed_us = -1,
-                             .ended_us = -1,
-                             .verdict = _RW_VERDICT_INVALID};
+    return (struct rw_task_row){.state = RW_TASK_QUEUED,
+                                .language = "python",
+                                .version = "3.11",
+                                .submitted_us = 10 * (int64_t)SECOND,
+                                .claimed_us = -1,
+                                .ended_us = -1,
+                                .verdict = _RW_VERDICT_INVALID};
 }
 
-static struct task_row done_row(void)
+static struct rw_task_row done_row(void)
 {
-    struct task_row row = queued_row();
+    struct rw_task_row row = queued_row();
     row.state = RW_TASK_DONE;
     row.attempt = 1;
     row.claimed_us = row.submitted_us + 1500;
@@ -43,14 +43,14 @@ static struct task_row done_row(void)
 }
 
 /* The text of a task; owned by the caller. */
-static char *text_of(const struct task_row *row)
+static char *text_of(const struct rw_task_row *row)
 {
     RW_AUTO(cJSON_Delete) cJSON *json = task_json(&id, row);
     size_t len = 0;
     return rw_json_print(json, &len);
 }
 
-static void expect(const struct task_row *row, const char *const *parts, size_t n)
+static void expect(const struct rw_task_row *row, const char *const *parts, size_t n)
 {
     RW_AUTO_FREE char *text = text_of(row);
     for (size_t i = 0; i < n; i++) {
@@ -77,7 +77,7 @@ static void a_queued_task_has_nulls(void **state)
         "\"stdout\":null",       "\"wall_ms\":null",   "\"compile\":null", "\"submitted_at\":\"1970-01-01T00:00:10.000000Z\"",
         "\"claimed_at\":null",   "\"queued_ms\":null",
     };
-    struct task_row row = queued_row();
+    struct rw_task_row row = queued_row();
     (void)state;
     expect(&row, parts, RW_ARRAY_SIZE(parts));
 }
@@ -107,7 +107,7 @@ static void a_done_task_has_everything(void **state)
         "\"run_ms\":12.345",
         "\"total_ms\":1000}",
     };
-    struct task_row row = done_row();
+    struct rw_task_row row = done_row();
     (void)state;
     expect(&row, parts, RW_ARRAY_SIZE(parts));
 }
@@ -126,7 +126,7 @@ static void a_compiled_and_killed_task(void **state)
         "\"compile_output_truncated\":true",
         "\"reason\":\"said why\"",
     };
-    struct task_row row = done_row();
+    struct rw_task_row row = done_row();
     (void)state;
     row.verdict = RW_VERDICT_SIGNALLED;
     row.has_exit_code = false;
@@ -143,7 +143,7 @@ static void a_compiled_and_killed_task(void **state)
 static void clocks_may_disagree(void **state)
 {
     static const char *const parts[] = {"\"leasing_ms\":0,"};
-    struct task_row row = done_row();
+    struct rw_task_row row = done_row();
     (void)state;
     row.leased_us = row.claimed_us - 5000; /* a scheduler's clock behind the database's */
     expect(&row, parts, RW_ARRAY_SIZE(parts));
@@ -153,7 +153,7 @@ static void a_dead_task_says_why(void **state)
 {
     static const char *const parts[] = {"\"status\":\"dead\"", "\"verdict\":null", "\"reason\":\"3 attempts were lost\"",
                                         "\"stdout\":\"\""};
-    struct task_row row = queued_row();
+    struct rw_task_row row = queued_row();
     (void)state;
     row.state = RW_TASK_DEAD;
     row.has_result = true;

@@ -16,6 +16,8 @@
 #define RW_EXCHANGE_CONTROL "runwave.control" /* fanout */
 #define RW_QUEUE_DEAD       "runwave.dead"    /* quorum */
 enum { RW_QUEUE_NAME_BYTES = 64 };
+/* The body of a final event: the task's id as text, and behind it, where it is no larger than this, its row (rw/task_row.h). */
+enum { RW_EVENT_ROW_BYTES_MAX = 8192 };
 
 enum rw_priority { RW_PRIORITY_HIGH, RW_PRIORITY_NORMAL, RW_PRIORITY_LOW, _RW_PRIORITY_MAX };
 
