@@ -15,6 +15,7 @@
 
 #include <rw/auto.h>
 #include <rw/clock.h>
+#include <rw/log.h>
 
 enum { START_MS_MAX = 30000, STOP_MS_MAX = 10000, DESTROY_MS_MAX = 5000, MS = 1000 };
 
@@ -173,6 +174,8 @@ static void close_childs(struct attempt *attempt)
 static void start_cold(struct attempt *attempt)
 {
     char room[4096];
+    rw_log(RW_LOG_INFO, "a cold start: what was started ahead does not fit, or has ended",
+           RW_LOG_STR("stage", attempt->stage == RW_STAGE_COMPILE ? "compile" : "run"));
     if (attempt->state != ATTEMPT_STARTING) {
         stage_ended(attempt); /* cancelled meanwhile */
         return;
@@ -287,11 +290,12 @@ static void ticked(void *context)
 
 /* ---- reports ---- */
 
-static void code_started(struct attempt *attempt, int64_t at_us)
+static void code_started(struct attempt *attempt, const struct sandbox_report *report)
 {
+    int64_t at_us = report->at_us;
     attempt->facts.is_started = true;
     close_childs(attempt);
-    meter_code_begins(&attempt->meter);
+    meter_code_begins(&attempt->meter, report->usage.processes, report->waiting);
     if (attempt->stage == RW_STAGE_RUN) {
         attempt->result.run_started_after_us = at_us > attempt->received_us ? (uint64_t)(at_us - attempt->received_us) : 0;
     }
@@ -338,7 +342,7 @@ static void take_report(struct attempt *attempt, const struct sandbox_report *re
     }
     switch (report->type) {
     case SANDBOX_REPORT_STARTED:
-        code_started(attempt, report->at_us);
+        code_started(attempt, report);
         return;
     case SANDBOX_REPORT_EXEC_FAILED:
         exec_failed(attempt, report);

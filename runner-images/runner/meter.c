@@ -17,6 +17,11 @@ static uint64_t larger(uint64_t a, uint64_t b)
     return a > b ? a : b;
 }
 
+static uint64_t less_waiting(const struct meter *meter, uint64_t processes)
+{
+    return processes > meter->waiting ? processes - meter->waiting : 0;
+}
+
 static uint64_t cpu_us(const struct meter *meter)
 {
     if (cgroup_has(meter->cgroup, CGROUP_CPU)) {
@@ -41,19 +46,21 @@ void meter_stage_begins(struct meter *meter)
     meter->sample = (struct rw_usage){0};
     meter->sampled_memory_max = 0;
     meter->sampled_processes_max = 0;
+    meter->waiting = 0;
     if (meter->cgroup) {
         cgroup_read(meter->cgroup, &meter->base);
         meter->now = meter->base;
     }
 }
 
-void meter_code_begins(struct meter *meter)
+void meter_code_begins(struct meter *meter, uint64_t processes, uint64_t waiting)
 {
+    meter->waiting = waiting;
+    /* A runtime that was started ahead has made its threads before. */
+    meter->sampled_processes_max = larger(meter->sampled_processes_max, processes);
     if (meter->cgroup) {
         cgroup_read(meter->cgroup, &meter->now);
         meter->base.cpu_us = meter->now.cpu_us;
-        /* A runtime that was started ahead has made its threads before. */
-        meter->sampled_processes_max = larger(meter->sampled_processes_max, meter->now.processes);
     }
 }
 
@@ -68,7 +75,7 @@ void meter_check(struct meter *meter, const struct rw_limits *limits, struct sta
 {
     if (meter->cgroup) {
         cgroup_read(meter->cgroup, &meter->now);
-        meter->sampled_processes_max = larger(meter->sampled_processes_max, meter->now.processes);
+        meter->sampled_processes_max = larger(meter->sampled_processes_max, less_waiting(meter, meter->now.processes));
     }
     facts->is_cpu_exceeded = facts->is_cpu_exceeded || cpu_us(meter) > limits->cpu_ms * 1000;
     bool is_exceeded = cgroup_has(meter->cgroup, CGROUP_MEMORY) ? meter->now.oom_kills > meter->base.oom_kills
@@ -113,6 +120,7 @@ void meter_stage_ended(struct meter *meter, const struct rw_usage *exited, struc
     usage->memory_bytes = larger(usage->memory_bytes, meter->now.memory_peak_bytes);
     /* The kernel's peak is over the cgroup's life: this stage's own only when it rose in it. */
     bool has_risen = meter->now.processes_peak > meter->base.processes_peak;
-    usage->processes = has_risen ? meter->now.processes_peak : meter->sampled_processes_max;
+    usage->processes = has_risen ? less_waiting(meter, meter->now.processes_peak) : 0;
+    usage->processes = larger(usage->processes, meter->sampled_processes_max);
     usage->processes = larger(usage->processes, facts->is_started ? 1 : 0);
 }

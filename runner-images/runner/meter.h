@@ -13,14 +13,16 @@ struct meter {
     struct rw_usage sample;      /* the last one */
     uint64_t sampled_memory_max; /* over the stage */
     uint64_t sampled_processes_max;
+    uint64_t waiting; /* processes in the cgroup that are none of the stage's */
 };
 
 void meter_init(struct meter *meter, const struct cgroup *cgroup);
 /* Whether ticks need samples from the sandbox. */
 bool meter_needs_samples(const struct meter *meter);
 void meter_stage_begins(struct meter *meter);
-/* The code's first instruction: from here on CPU time is its own. */
-void meter_code_begins(struct meter *meter);
+/* The code's first instruction: from here on CPU time is its own. processes: what it has already; waiting: those in the cgroup that
+ * are not its. */
+void meter_code_begins(struct meter *meter, uint64_t processes, uint64_t waiting);
 void meter_take_sample(struct meter *meter, const struct rw_usage *sample);
 /* Read the counters and set what they show as passed. */
 void meter_check(struct meter *meter, const struct rw_limits *limits, struct stage_facts *facts);

@@ -69,22 +69,24 @@ static int send_ahead(struct pod *pod, enum sandbox_command_type type, enum rw_s
     return pod->sandbox.strategy->send(&pod->sandbox, &command, fds, SANDBOX_FDS_MAX, err);
 }
 
-/* Until every stage that was started ahead is up, so that a pod that is ready is warm. */
-static void await_held(struct pod *pod, const char *name, unsigned n)
+/* Until the program is up, so that a pod that is ready is warm. A compiler's host may take longer than a compile: it is not waited
+ * for, and not taken before it is up. */
+static void await_held(struct pod *pod, const char *name)
 {
     struct sandbox_report report = {0};
+    bool is_up = false;
     int64_t deadline_ms = rw_monotonic_ms() + WARM_MS_MAX;
-    for (int64_t left_ms; n > 0 && report.type != SANDBOX_REPORT_LOST && (left_ms = deadline_ms - rw_monotonic_ms()) > 0;) {
+    for (int64_t left_ms; !is_up && report.type != SANDBOX_REPORT_LOST && (left_ms = deadline_ms - rw_monotonic_ms()) > 0;) {
         struct pollfd polled = {.fd = pod->sandbox.event_fd, .events = POLLIN};
         if (poll(&polled, 1, (int)left_ms) <= 0 || pod->sandbox.strategy->receive(&pod->sandbox, &report) == 0) {
             continue;
         }
-        n -= report.type == SANDBOX_REPORT_HELD || report.type == SANDBOX_REPORT_UNHELD;
+        is_up = report.stage == RW_STAGE_RUN && (report.type == SANDBOX_REPORT_HELD || report.type == SANDBOX_REPORT_UNHELD);
         if (report.type == SANDBOX_REPORT_UNHELD || report.type == SANDBOX_REPORT_FAILED) {
             rw_log(RW_LOG_WARNING, "no warm start", RW_LOG_STR("pod", name), RW_LOG_STR("reason", report.message));
         }
     }
-    if (n > 0) {
+    if (!is_up) {
         rw_log(RW_LOG_WARNING, "a runtime that is started ahead does not come up", RW_LOG_STR("pod", name));
     }
 }
@@ -117,7 +119,7 @@ static int start_ahead(struct pod *pod, const struct options *options, struct rw
         send_ahead(pod, SANDBOX_COMMAND_AHEAD, RW_STAGE_RUN, pod->pipes.childs[RW_STAGE_RUN], err) < 0) {
         return -1;
     }
-    await_held(pod, options->pod, has_compile ? 2 : 1);
+    await_held(pod, options->pod);
     return 0;
 }
 

@@ -69,6 +69,14 @@ static bool read_file(int proc_fd, const char *pid, const char *name, char text[
     return true;
 }
 
+bool process_read(int proc_fd, pid_t pid, struct process *ret_process)
+{
+    char text[FILE_BYTES_MAX];
+    char name[16];
+    (void)snprintf(name, sizeof(name), "%d", pid);
+    return read_file(proc_fd, name, "stat", text) && process_parse_stat(text, ret_process);
+}
+
 static void keep_descendants(struct process_table *table, pid_t self)
 {
     /* The marked ones gather at the front; each turn takes those whose parent is self or marked, until none is added. */

@@ -28,6 +28,8 @@ struct process_table {
 void process_table_done(struct process_table *table);
 /* Parse the content of /proc/PID/stat; false when it is not one. */
 bool process_parse_stat(const char *text, struct process *ret_process);
+/* That one process; false when it is gone. */
+bool process_read(int proc_fd, pid_t pid, struct process *ret_process);
 /* Read every process but self. With only_descendants only those below self remain. Unreadable ones (just ended) are left out. */
 void process_table_read(int proc_fd, pid_t self, bool only_descendants, struct process_table *table);
 /* Sums over the table. When the resident sets exceed exact_above, shared pages are counted once instead (smaps_rollup, slower). */

@@ -65,7 +65,9 @@ struct sandbox_report {
     bool has_exit_code;                  /* exited */
     int exit_code;
     int signal;
-    struct rw_usage usage; /* exited: of everything that was reaped; sample: of what lives, and was reaped so far */
+    uint64_t waiting;      /* started: processes and threads that wait for a later stage, and are none of this one's */
+    struct rw_usage usage; /* exited: of everything that was reaped; sample: of what lives, and was reaped so far; started: what
+                              there is already. What a process used before its job was there counts in none of them */
 };
 
 struct sandbox_config {

@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <rw/auto.h>
@@ -305,6 +306,7 @@ static void read_channels(struct supervisor *supervisor)
         if (n == 0) {
             warm_close_channel(process); /* its end follows */
         } else if (n == 1 && byte == HOLD_HELD_BYTE) {
+            process->is_held = true;
             report_of_stage(supervisor, SANDBOX_REPORT_HELD, (enum rw_stage)stage, "");
         }
     }
@@ -353,7 +355,31 @@ static int spawn(struct supervisor *supervisor, const struct rw_job_stage *stage
     supervisor->state = SUPERVISOR_STARTING;
     supervisor->exited = (struct sandbox_report){.type = SANDBOX_REPORT_EXITED};
     supervisor->exec_at_us = 0;
+    supervisor->used_before_us = 0;
     return watch(supervisor, supervisor->record_fd, err);
+}
+
+static uint64_t threads_waiting(const struct supervisor *supervisor)
+{
+    uint64_t n = 0;
+    for (int stage = 0; stage < _RW_STAGE_MAX; stage++) {
+        const struct warm_process *waiting = &supervisor->warm.processes[stage];
+        struct process process;
+        if (waiting->is_due && waiting->pid > 0 && process_read(supervisor->config.proc_fd, waiting->pid, &process)) {
+            n += process.threads;
+        }
+    }
+    return n;
+}
+
+static uint64_t processor_time_us(pid_t pid)
+{
+    clockid_t clock;
+    struct timespec used;
+    if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &used) < 0) {
+        return 0;
+    }
+    return (uint64_t)used.tv_sec * 1000000 + (uint64_t)used.tv_nsec / 1000;
 }
 
 /* The process that waits becomes the stage's. From here on it is as any other. */
@@ -364,13 +390,12 @@ static void adopt(struct supervisor *supervisor, struct warm_process *process)
     supervisor->state = SUPERVISOR_RUNNING;
     process->pid = 0;
     warm_close_channel(process);
-    struct sandbox_report report = {.type = SANDBOX_REPORT_STARTED, .is_warm = true, .at_us = supervisor->exec_at_us};
-    supervisor->config.report(supervisor->config.context, &report);
 }
 
 static bool reap(struct supervisor *supervisor);
 
-/* False: the stage has to start cold, and can. */
+/* False: the stage has to start cold, and can. What is still on its way to the hold is taken all the same, since it was to go that
+ * way anyhow; but not a compiler's host, which has more to do before than the compiler itself. */
 static bool take_ahead(struct supervisor *supervisor, enum rw_stage stage, const struct rw_job_stage *what, struct rw_error *err)
 {
     struct warm_process *process = &supervisor->warm.processes[stage];
@@ -379,12 +404,20 @@ static bool take_ahead(struct supervisor *supervisor, enum rw_stage stage, const
     }
     (void)reap(supervisor); /* it may have ended */
     process->is_due = false;
-    supervisor->exec_at_us = rw_monotonic_us();
+    struct process before = {0};
+    struct sandbox_report started = {.type = SANDBOX_REPORT_STARTED, .is_warm = true, .waiting = threads_waiting(supervisor)};
+    if (process->pid > 0 && process_read(supervisor->config.proc_fd, process->pid, &before)) {
+        started.usage.processes = before.threads;
+        supervisor->used_before_us = processor_time_us(process->pid);
+    }
+    started.at_us = supervisor->exec_at_us = rw_monotonic_us();
     if (process->pid == 0) {
         report_of_stage(supervisor, SANDBOX_REPORT_COLD, stage, "");
-    } else if (warm_fits(&supervisor->warm, supervisor->job, stage) && limit_disk(supervisor, what->limits.disk_bytes, err) == 0 &&
+    } else if ((process->is_held || stage == RW_STAGE_RUN) && warm_fits(&supervisor->warm, supervisor->job, stage) &&
+               limit_disk(supervisor, what->limits.disk_bytes, err) == 0 &&
                warm_release(&supervisor->warm, stage, &supervisor->config.policy, &what->limits)) {
         adopt(supervisor, process);
+        supervisor->config.report(supervisor->config.context, &started);
     } else {
         (void)kill(process->pid, SIGKILL); /* COLD follows when it is reaped */
     }
@@ -431,7 +464,8 @@ static void read_records(struct supervisor *supervisor)
     }
     if (supervisor->record_fd < 0 && supervisor->state == SUPERVISOR_STARTING) {
         supervisor->state = SUPERVISOR_RUNNING;
-        struct sandbox_report report = {.type = SANDBOX_REPORT_STARTED, .at_us = supervisor->exec_at_us};
+        struct sandbox_report report = {
+            .type = SANDBOX_REPORT_STARTED, .at_us = supervisor->exec_at_us, .waiting = threads_waiting(supervisor)};
         supervisor->config.report(supervisor->config.context, &report);
     }
 }
@@ -448,6 +482,15 @@ static void account(struct sandbox_report *exited, const struct rusage *usage)
     exited->usage.cpu_user_us += timeval_us(usage->ru_utime);
     exited->usage.cpu_system_us += timeval_us(usage->ru_stime);
     exited->usage.memory_bytes = resident_bytes > exited->usage.memory_bytes ? resident_bytes : exited->usage.memory_bytes;
+}
+
+/* Less what was used before the job was there, parted as the whole is. */
+static void forget_before(struct rw_usage *usage, uint64_t before_us)
+{
+    uint64_t total_us = usage->cpu_user_us + usage->cpu_system_us;
+    uint64_t left_us = total_us > before_us ? total_us - before_us : 0;
+    usage->cpu_user_us = total_us > 0 ? (uint64_t)((double)left_us * (double)usage->cpu_user_us / (double)total_us) : 0;
+    usage->cpu_system_us = left_us - usage->cpu_user_us;
 }
 
 static void main_ended(struct supervisor *supervisor, int status)
@@ -479,6 +522,7 @@ static bool reap(struct supervisor *supervisor)
         }
         account(&supervisor->exited, &usage);
         if (pid == supervisor->main_pid) {
+            forget_before(&supervisor->exited.usage, supervisor->used_before_us);
             main_ended(supervisor, status);
         }
     }
@@ -513,6 +557,9 @@ static void sample(struct supervisor *supervisor, uint64_t memory_bytes)
     struct statvfs used;
     read_table(supervisor);
     process_table_usage(supervisor->config.proc_fd, &supervisor->table, memory_bytes, &report.usage);
+    if (supervisor->main_pid > 0) {
+        forget_before(&report.usage, supervisor->used_before_us);
+    }
     report.usage.cpu_user_us += supervisor->exited.usage.cpu_user_us;
     report.usage.cpu_system_us += supervisor->exited.usage.cpu_system_us;
     /* The private folders are memory too, where they are a tmpfs of our own. */

@@ -29,7 +29,8 @@ struct supervisor {
     int record_fd; /* the launch records of the starting child, -1 */
     pid_t main_pid;
     int64_t exec_at_us;
-    struct rw_job *job; /* owned; without the files' contents once they are written */
+    uint64_t used_before_us; /* processor time of the main process before its job was there */
+    struct rw_job *job;      /* owned; without the files' contents once they are written */
     struct sandbox_report exited;
     struct process_table table;
     struct warm warm;

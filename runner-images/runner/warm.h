@@ -13,6 +13,7 @@
 struct warm_process {
     pid_t pid;      /* 0: none */
     int channel_fd; /* to its hold; -1: none */
+    bool is_held;   /* it is up, and waits */
     bool is_due;    /* one was started, and the stage has neither taken nor refused it yet */
 };
 

@@ -4,14 +4,15 @@
 
 #include <stdint.h>
 
-/* Numbers far above those that a runtime's own descriptors get, so that every one it opens has the number it has when cold. */
+/* Above the numbers that a runtime's own descriptors get, so that every one it opens has the number it has when cold; within the 64
+ * that the kernel makes room for at once, because the size of that table can be seen. */
 enum {
-    HOLD_CHANNEL_FD = 100, /* a stream socket to init; closed when the process is let go */
-    HOLD_LIBRARY_FD = 101, /* the hold itself; closed once it is loaded */
-    HOLD_HOST_FD = 102,    /* a text that the plan brings, for the program that is started in a compiler's place */
-    HOLD_FDS_END = 103,
+    HOLD_CHANNEL_FD = 61, /* a stream socket to init; closed when the process is let go */
+    HOLD_LIBRARY_FD = 62, /* the hold itself; closed once it is loaded */
+    HOLD_HOST_FD = 63,    /* a text that the plan brings, for the program that is started in a compiler's place */
+    HOLD_FDS_END = 64,
 };
-#define HOLD_PRELOAD "LD_PRELOAD=/proc/self/fd/101"
+#define HOLD_PRELOAD "LD_PRELOAD=/proc/self/fd/62"
 #define HOLD_FOLDER  "/box"
 
 enum { HOLD_HELD_BYTE = 'H', HOLD_LIMITS_MAX = 8 };

@@ -82,7 +82,7 @@ static void samples(void **state)
     meter_init(&meter, NULL);
     assert_true(meter_needs_samples(&meter));
     meter_stage_begins(&meter);
-    meter_code_begins(&meter);
+    meter_code_begins(&meter, 0, 0);
     int64_t far_us = meter_next_check_us(&meter, &limits);
     meter_take_sample(&meter,
                       &(struct rw_usage){.cpu_user_us = 60000, .cpu_system_us = 40000, .memory_bytes = 99 << 20, .processes = 7});

@@ -16,7 +16,7 @@ struct rw_language_warm { /* what is started ahead of a job: docs/warm.md */
     bool run;             /* the run stage's program; always true */
     char **compile_argv;  /* NULL: nothing; started in the place of the version's compile_argv, and does the same to the byte */
     unsigned n_compile_argv;
-    char *host; /* NULL: none; a text that compile_argv finds at /proc/self/fd/102 */
+    char *host; /* NULL: none; a text that compile_argv finds at /proc/self/fd/63 */
 };
 
 struct rw_language_version {
