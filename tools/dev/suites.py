@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Callable, Dict, List, Sequence
 
 from stack import repository_root
+from stack.docker_engine import DockerEngine
 
-from . import build, userns
+from . import build, images, userns
 from . import fuzz as fuzzing
 from .say import Failure, say
 
@@ -55,6 +56,13 @@ def hostile(preset: str, extra: Sequence[str]) -> bool:
     return _run([sys.executable, "-m", "pytest", "tests/hostile", *extra], preset)
 
 
+def compose(preset: str, extra: Sequence[str]) -> bool:
+    """docker-compose.yml on a private engine, with the images of this tree; RUNWAVE_COMPOSE names another docker-compose (v2)."""
+    with DockerEngine(private=True) as engine:
+        images.Images(engine, repository_root() / ".runwave" / "log").build()
+        return _run([sys.executable, "-m", "pytest", "tests/compose", *extra], preset)
+
+
 def load(preset: str, _extra: Sequence[str]) -> bool:
     scripts = sorted((repository_root() / "tests" / "load").glob("load_*.py"))
     return all([_run([sys.executable, str(script)], preset) for script in scripts])
@@ -69,6 +77,7 @@ SUITES: Dict[str, Callable[[str, Sequence[str]], bool]] = {
     "unit": unit,
     "integration": integration,
     "hostile": hostile,
+    "compose": compose,
     "load": load,
     "fuzz": fuzz,
 }
