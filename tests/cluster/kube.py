@@ -1,10 +1,15 @@
 """A pod-manager with the kubernetes backend, beside a real cluster: RUNWAVE_TEST_KUBECONFIG names it."""
 
+import base64
+import http.client
+import http.server
 import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
+import tempfile
 import threading
 import time
 import urllib.error
@@ -78,28 +83,47 @@ class Space:
         """Names, of those that are not on their way out."""
         return {pod["metadata"]["name"] for pod in self.get("pods") if "deletionTimestamp" not in pod["metadata"]}
 
-    def restricted_kubeconfig(self, folder, rules):
-        """Of a service account that may do what the rules say and nothing else."""
-        self.kubectl("create", "serviceaccount", "manager")
-        role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "manager"}}
-        self.apply({**role, "rules": [{"apiGroups": [group], "resources": [kind], "verbs": verbs} for group, kind, verbs in rules]})
-        self.kubectl("create", "rolebinding", "manager", "--role=manager", f"--serviceaccount={self.name}:manager")
+    def evict(self, pod):
+        """As `kubectl drain` does."""
+        eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod, "namespace": self.name}}
+        path = f"/api/v1/namespaces/{self.name}/pods/{pod}/eviction"
+        self.kubectl("create", "--raw", path, "-f", "-", space=False, text=json.dumps(eviction))
+
+    def kubeconfig_of(self, folder, **user):
+        """The cluster's, with another user."""
         config = json.loads(self.kubectl("config", "view", "--raw", "-o", "json", space=False))
-        config["users"] = [{"name": "manager", "user": {"token": self.kubectl("create", "token", "manager").strip()}}]
-        config["contexts"] = [{"name": "test", "context": {"cluster": config["clusters"][0]["name"], "user": "manager"}}]
+        config["users"] = [{"name": "test", "user": user}]
+        config["contexts"] = [{"name": "test", "context": {"cluster": config["clusters"][0]["name"], "user": "test"}}]
         config["current-context"] = "test"
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "kubeconfig").write_text(json.dumps(config))
         return folder / "kubeconfig"
+
+    def token(self, secret=None):
+        """Of the service account `manager`; bound to a secret, so that it is worth nothing once that is deleted."""
+        bound = ["--bound-object-kind=Secret", f"--bound-object-name={secret}"] if secret else []
+        return self.kubectl("create", "token", "manager", *bound).strip()
+
+    def make_account(self, rules):
+        """The service account `manager`, which may do what the rules say and nothing else."""
+        self.kubectl("create", "serviceaccount", "manager")
+        role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "manager"}}
+        self.apply({**role, "rules": [{"apiGroups": [group], "resources": [kind], "verbs": verbs} for group, kind, verbs in rules]})
+        self.kubectl("create", "rolebinding", "manager", "--role=manager", f"--serviceaccount={self.name}:manager")
+
+    def restricted_kubeconfig(self, folder, rules):
+        """Of a service account that may do what the rules say and nothing else."""
+        self.make_account(rules)
+        return self.kubeconfig_of(folder, token=self.token())
 
     def remove(self):
         self.kubectl("delete", "namespace", self.name, "--wait=false", space=False)
 
 
 class Manager:
-    """A pod-manager process."""
+    """A pod-manager process. wrap: what goes before its command line."""
 
-    def __init__(self, folder, space, kubeconfig=None, warm=2, most=4, **config):
+    def __init__(self, folder, space, kubeconfig=None, warm=2, most=4, wrap=(), env=None, **config):
         self.folder = folder
         folder.mkdir(parents=True)
         language = (ROOT / "tests/unit/pod_languages/python/language.yaml").read_text()
@@ -116,15 +140,15 @@ class Manager:
             "http": {"listen": f"127.0.0.1:{self.port}"},
             "languages_dir": str(folder / "languages"),
             "backend": "kubernetes",
-            "kubernetes": {"kubeconfig": str(kubeconfig or KUBECONFIG), "namespace": space.name},
+            "kubernetes": {"namespace": space.name, **({} if kubeconfig is False else {"kubeconfig": str(kubeconfig or KUBECONFIG)})},
             **config,
         }
         (folder / "config.yaml").write_text(json.dumps(settings))
         self.log = folder / "log"
         self.process = subprocess.Popen(
-            [BUILD / "pod-manager/runwave-pod-manager", "--config", folder / "config.yaml"],
+            [*wrap, BUILD / "pod-manager/runwave-pod-manager", "--config", folder / "config.yaml"],
             stderr=self.log.open("w"),
-            env={**os.environ, "RUNWAVE_POD_MANAGER_TOKEN": TOKEN},
+            env={**os.environ, "RUNWAVE_POD_MANAGER_TOKEN": TOKEN, **(env or {})},
         )
 
     def call(self, method, path, body=None, timeout=90):
@@ -254,3 +278,78 @@ class Cutter:
     def stop(self):
         self.is_over = True
         self.socket.close()
+
+
+class Throttler:
+    """An API server over plain HTTP that refuses the first creations of pods with 429 and passes everything else on to the real one."""
+
+    def __init__(self, folder, n_refusals, retry_after_s):
+        self.n_refusals = n_refusals
+        self.refused_at = []
+        self.created_at = []
+        user = json.loads(
+            subprocess.run(
+                ["kubectl", "--kubeconfig", KUBECONFIG, "config", "view", "--raw", "--flatten", "-o", "json"],
+                capture_output=True,
+                text=True,
+                check=True,
+            ).stdout
+        )["users"][0]["user"]
+        self.tls = ssl.create_default_context()
+        self.tls.check_hostname, self.tls.verify_mode = False, ssl.CERT_NONE  # only who we are matters here
+        with tempfile.NamedTemporaryFile() as pem:
+            pem.write(base64.b64decode(user["client-certificate-data"]) + base64.b64decode(user["client-key-data"]))
+            pem.flush()
+            self.tls.load_cert_chain(pem.name)
+        throttler = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def log_message(self, *args):
+                pass
+
+            def pass_on(self):
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                if self.command == "POST" and self.path.endswith("/pods") and throttler.refuses():
+                    self.send_response(429)
+                    self.send_header("Retry-After", str(retry_after_s))
+                    self.send_header("Content-Length", "0")
+                    self.end_headers()
+                    return
+                upstream = http.client.HTTPSConnection("127.0.0.1", 6443, context=throttler.tls)
+                kept = {name: value for name, value in self.headers.items() if name.lower() not in ("host", "connection", "upgrade")}
+                upstream.request(self.command, self.path, body, kept)
+                answer = upstream.getresponse()
+                self.send_response(answer.status)
+                self.send_header("Content-Type", answer.getheader("Content-Type", "application/json"))
+                self.send_header("Transfer-Encoding", "chunked")
+                self.end_headers()
+                while piece := answer.read1(65536):
+                    self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
+                    self.wfile.flush()
+                self.wfile.write(b"0\r\n\r\n")
+                upstream.close()
+
+            do_GET = do_POST = do_DELETE = do_PATCH = pass_on
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.handle_error = lambda *args: None  # a client that went away
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        folder.mkdir(parents=True, exist_ok=True)
+        self.kubeconfig = folder / "kubeconfig"
+        cluster = {"name": "test", "cluster": {"server": f"http://127.0.0.1:{self.server.server_address[1]}"}}
+        context = {"name": "test", "context": {"cluster": "test", "user": "test"}}
+        users = [{"name": "test", "user": {"token": "none"}}]
+        self.kubeconfig.write_text(
+            json.dumps({"clusters": [cluster], "users": users, "contexts": [context], "current-context": "test"})
+        )
+
+    def refuses(self):
+        is_refused = len(self.refused_at) < self.n_refusals
+        (self.refused_at if is_refused else self.created_at).append(time.monotonic())
+        return is_refused
+
+    def stop(self):
+        self.server.shutdown()
+        self.server.server_close()

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from kube import KUBECONFIG, Cutter, Manager, Space, await_that, runner_template
+from kube import KUBECONFIG, Cutter, Manager, Space, Throttler, await_that, runner_template
 
 pytestmark = pytest.mark.skipif(not KUBECONFIG, reason="RUNWAVE_TEST_KUBECONFIG names no kubeconfig")
 
@@ -137,6 +137,52 @@ def test_a_pod_that_runs_out_of_memory_is_told(start, space):
     await_that(lambda: events(space, "OomKilled"), what="the Event")
 
 
+UNMAKEABLE = {
+    "CreateContainerConfigError": {"envFrom": [{"configMapRef": {"name": "there-is-none"}}]},
+    "StartError": {"command": ["/no-such-program"]},
+}
+
+
+@pytest.mark.parametrize("why", UNMAKEABLE)
+def test_a_container_that_cannot_be_made_is_told(start, space, why):
+    template = runner_template()
+    template["template"]["spec"]["containers"][0].update(UNMAKEABLE[why])
+    space.apply(template)
+    manager = start()
+    await_that(lambda: manager.metric("runwave_pod_failures_total", reason="container") >= 1, what="the reason in the metrics")
+    await_that(lambda: any(why in message for message in events(space, "Container")), what="the Event")
+    assert manager.metric("runwave_pod_failures_total") == manager.metric("runwave_pod_failures_total", reason="container")
+    space.apply(runner_template())
+    manager.wait_ready().wait_warm(2)
+
+
+def test_a_pod_that_its_node_evicts_is_told(start, space):
+    template = runner_template()
+    spec = template["template"]["spec"]
+    spec["volumes"][1] = {"name": "tmp", "emptyDir": {"sizeLimit": "1Mi"}}
+    spec["containers"][0]["command"] = ["/eat", "/tmp/much"]
+    space.apply(template)
+    manager = start(ready_timeout_ms=120000)
+    await_that(lambda: manager.metric("runwave_pod_failures_total", reason="evicted") >= 1, 90, "the reason in the metrics")
+    await_that(lambda: events(space, "Evicted"), what="the Event")
+    assert manager.metric("runwave_pod_failures_total") == manager.metric("runwave_pod_failures_total", reason="evicted")
+
+
+def test_pods_that_are_drained_away_are_replaced_and_their_leases_told(start, space):
+    manager = start().wait_ready().wait_warm(2)
+    lease = manager.lease()
+    assert manager.call("POST", "/leases/started", {"lease_ids": [lease["lease_id"]]})[0] == 204
+    space.evict(lease["pod"])
+    path = f"/leases/{lease['lease_id']}"
+    ended = await_that(lambda: json.loads(manager.call("GET", path)[1]).get("pod_ended"), what="how the leased one ended")
+    assert ended == "disrupted"
+    warm = await_that(lambda: sorted(manager.pods("warm")), what="a warm pod")[0]
+    space.evict(warm)
+    await_that(lambda: manager.metric("runwave_pod_failures_total", reason="disrupted") == 1, what="the warm one in the metrics")
+    await_that(lambda: events(space, "Disrupted"), what="the Event")
+    await_that(lambda: len(manager.pods("warm")) >= 2 and warm not in manager.pods(), what="the replacements")
+
+
 def test_a_pod_without_a_node_is_told(start, space):
     space.apply(runner_template(nodeSelector={"there": "is-none"}))
     manager = start(ready_timeout_ms=4000)
@@ -207,6 +253,49 @@ def test_a_right_that_is_missing_is_told(start, space, tmp_path):
     manager = start(kubeconfig=space.restricted_kubeconfig(tmp_path / "rights", rights))
     await_that(lambda: manager.metric("runwave_pod_failures_total", reason="forbidden") >= 1, what="forbidden")
     assert "forbidden" in manager.call("GET", "/readyz")[1]
+
+
+def test_a_token_that_is_replaced_in_its_file_is_taken_up(start, space, tmp_path):
+    space.make_account(RIGHTS)
+    space.kubectl("create", "secret", "generic", "first")
+    (tmp_path / "token").write_text(space.token("first"))
+    config = space.kubeconfig_of(tmp_path / "rights", tokenFile=str(tmp_path / "token"))
+    manager = start(kubeconfig=config).wait_ready().wait_warm(2)
+    space.kubectl("delete", "secret", "first")
+    (tmp_path / "token").write_text(space.token())
+    time.sleep(12)  # the API server remembers a token that was good for ten seconds
+    manager.release(manager.lease())
+    manager.wait_warm(2)
+    assert manager.metric("runwave_pod_failures_total") == 0
+    assert manager.is_ready()
+
+
+def test_it_finds_its_way_inside_the_cluster(start, space, tmp_path):
+    """With what a pod is given: two variables, and a folder that kubelet fills."""
+    space.make_account(RIGHTS)
+    folder = tmp_path / "serviceaccount"
+    folder.mkdir()
+    (folder / "token").write_text(space.token())
+    (folder / "namespace").write_text(space.name)
+    authority = json.loads(space.kubectl("get", "configmap", "kube-root-ca.crt", "-o", "json"))["data"]["ca.crt"]
+    (folder / "ca.crt").write_text(authority)
+    place = "/var/run/secrets/kubernetes.io/serviceaccount"
+    mount = f"mount -t tmpfs none /var/run && mkdir -p {place} && mount --bind {folder} {place} && exec \"$@\""
+    manager = start(
+        kubeconfig=False,
+        wrap=["unshare", "--mount", "sh", "-c", mount, "sh"],
+        env={"KUBERNETES_SERVICE_HOST": "127.0.0.1", "KUBERNETES_SERVICE_PORT": "6443"},
+    )
+    manager.wait_ready().wait_warm(2)
+
+
+def test_it_waits_as_long_as_an_overloaded_api_server_says(start, tmp_path):
+    throttler = Throttler(tmp_path / "throttler", n_refusals=2, retry_after_s=3)
+    manager = start(kubeconfig=throttler.kubeconfig).wait_ready().wait_warm(2)
+    throttler.stop()
+    assert len(throttler.refused_at) == 2
+    assert throttler.created_at[0] - throttler.refused_at[-1] >= 2.9
+    assert manager.metric("runwave_pod_failures_total") == 0
 
 
 def test_200_pods_with_connections_cut_every_second_stay_below_the_ceiling(start, space, tmp_path):
