@@ -24,10 +24,12 @@ static void lose_leases(struct manager *manager, struct manager_pod *pod, enum b
     bool is_well = reason == BACKEND_FINISHED || reason == BACKEND_HANDED_OVER;
     enum manager_outcome outcome = is_well ? MANAGER_USED : MANAGER_LOST;
     struct manager_language_metrics *metrics = &manager_language_of(manager, pod)->metrics;
+    /* Of several tasks in a pod nobody can say whose the memory was. */
+    bool is_shared_oom = reason == BACKEND_OOM_KILLED && pod->leases && pod->leases->next;
     while (pod->leases) {
         struct lease *lease = pod->leases;
         DL_DELETE(pod->leases, lease);
-        lease->end_reason = backend_reason_name(reason);
+        lease->end_reason = is_shared_oom ? "oom_killed_shared" : backend_reason_name(reason);
         rw_counter_add(metrics->ended[outcome], 1);
         rw_gauge_add(metrics->leases, -1);
         if (outcome == MANAGER_LOST) {
