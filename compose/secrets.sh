@@ -1,6 +1,5 @@
 #!/bin/bash
-# The installation's passwords, made at its first start: each in a file that one service can read. docker-compose.yml, service `secrets`.
-# Whoever wants passwords of his own choice writes these files before; what is there is left alone.
+# The service `secrets`: the installation's passwords, made at its first start, each in a file that one service can read.
 set -euo pipefail
 
 cd /run/secrets

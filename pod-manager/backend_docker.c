@@ -1,9 +1,9 @@
-/* The docker backend's table, and whether pods can be made: the engine answers, its events are watched, and what an earlier instance has
- * left is gone.
+/* The docker backend's table, and whether pods can be made: the engine answers, its events are watched, and what an earlier
+ * instance has left is gone.
  *
- * Connecting is: ask for the version, and where the volume is; open the stream of events; list. Events before the list are replayed from
- * the time before it, so none is missed. The stream ends every two minutes, or when the engine does, and then all of it is done
- * again: that is also how a view that has gone wrong mends. */
+ * Connecting is: ask for the version, and where the volume is; open the stream of events; list. Events are replayed from some
+ * time before the list on, so none is missed. The stream ends every two minutes, or when the engine does, and then all of it is
+ * done again: that is also how a view that has gone wrong mends. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>

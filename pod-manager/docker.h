@@ -1,13 +1,15 @@
-/* The docker backend: a pod is a container of the Docker Engine, without any network, reached by a unix socket in a folder of its own.
+/* The docker backend: a pod is a container of the Docker Engine, without any network, reached by a unix socket in a folder of
+ * its own.
  *
  *   backend_docker.c   the table; whether pods can be made: the engine's answer, its events, what an earlier instance has left
  *   docker_pod.c       one pod's life: created, started, ready, ended, removed
  *   docker_folder.c    the folder that the pods' folders are in
  *   docker/            the engine's client, and the container that a pod is; knows nothing of all this
  *
- * run_dir holds one folder a pod, which is all of run_dir that its container sees: the secret, until the runner has read and removed it,
- * and the runner's socket. The engine names that folder by the path on its own machine: where run_dir is a volume, the engine says where
- * that is. Nothing else is written down: pods do not outlive their manager, and what a killed one has left is known by its label. */
+ * run_dir holds one folder a pod, which is all of run_dir that its container sees: the secret, until the runner has read and
+ * removed it, and the runner's socket. The engine names that folder by the path on its own machine: where run_dir is a volume,
+ * the engine says where that is. Nothing else is written down: pods do not outlive their manager, and what a killed one has
+ * left is known by its label. */
 #ifndef DOCKER_H
 #define DOCKER_H
 

@@ -1,6 +1,6 @@
-/* The folder with the pods' folders. A pod's folder can be written by whoever reaches it, for its container has a user id that nobody else
- * knows; nobody but this daemon and the schedulers reaches it, for run_dir itself is closed to others. Nothing in it is followed,
- * opened or trusted: the socket is connected to, and names are removed. */
+/* The folder with the pods' folders. A pod's folder can be written by whoever reaches it, for its container has a user id of
+ * its own; nobody but this daemon and the schedulers reaches it, for run_dir itself is closed to others. Nothing in it is
+ * followed, opened or trusted: the socket is connected to, and names are removed. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -91,8 +91,8 @@ int docker_folder_make(struct docker *docker, const struct docker_pod *pod, stru
     return write_secret(fd, pod, err);
 }
 
-/* The runner leaves at most its socket. Should there be more (code that has broken out of every fence), what can be removed without going
- * deeper is, and the rest stays, out of anybody's way. */
+/* The runner leaves at most its socket. Should there be more (code that has broken out of every fence), what can be removed without
+ * going deeper is, and the rest stays, out of anybody's way. */
 void docker_folder_remove(struct docker *docker, const char *pod_name)
 {
     int fd = openat(docker->run_dir_fd, pod_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);

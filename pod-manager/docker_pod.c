@@ -1,6 +1,6 @@
-/* One pod's life. Calls are made one at a time a pod. What fails on the way in is removed and told, not tried again: the pools back off. What
- * is to be removed is removed until the engine says that it is not there. Containers are called by name, which is random: whatever an
- * unknown outcome was, removing by name mends it.
+/* One pod's life. Calls are made one at a time a pod. What fails on the way in is removed and told, not tried again: the pools back
+ * off. What is to be removed is removed until the engine says that it is not there. Containers are called by name, which is random:
+ * whatever an unknown outcome was, removing by name mends it.
  *
  * Events of the stream come from inside the HTTP client, where no call may be made: they leave a mark, and the tick looks at it. */
 #include <stdio.h>

@@ -1,6 +1,6 @@
-/* The body of a create. What stands here is the sandbox's outer wall: no network but the container's own loopback, no capability, no
- * way to gain one, a root file system that cannot be written, and a bound for memory, processor, processes and files. The image says
- * what is inside; it can loosen none of it.
+/* The body of a create. What stands here is the sandbox's outer wall: no network but the container's own loopback, no
+ * capability, no way to gain one, a root file system that cannot be written, and a bound for memory, processor, processes and
+ * files. The image says what is inside; it can loosen none of it.
  *
  * The only way in and out is a unix socket in a folder that this container and RunWave share. */
 #include "engine_container.h"
@@ -82,8 +82,8 @@ static void add_bounds(cJSON *host, const struct engine_making *making)
     add_limit(limits, "nofile", OPEN_FILES_MAX);
 }
 
-/* The engine's filter and its masks over /proc forbid a fresh /proc and every namespace. Where the runner makes namespaces of its own, its
- * own filter and its own tree stand between the code and what is opened here. */
+/* The engine's filter and its masks over /proc forbid a fresh /proc and every namespace. Where the runner makes namespaces of its
+ * own, its own filter and its own tree stand between the code and what is opened here. */
 static void add_fences(cJSON *host, const struct engine_making *making)
 {
     static const char *const all[] = {"ALL"};

@@ -1,5 +1,5 @@
-/* Reading what the engine says. It is trusted as root is, but its answers may be cut short or come from a newer version: every one is
- * parsed strictly, and what is missing is an error instead of a guess. */
+/* Reading what the engine says. It is trusted as root is, but its answers may be cut short or come from a newer version: every one
+ * is parsed strictly, and what is missing is an error instead of a guess. */
 #include "engine_text.h"
 
 #include <stdarg.h>

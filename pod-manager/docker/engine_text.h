@@ -39,8 +39,8 @@ struct engine_stream {
 
 void engine_stream_init(struct engine_stream *stream);
 void engine_stream_done(struct engine_stream *stream);
-/* One JSON object a line, cut and joined as it likes; events that are none of ours are passed over. PROTOCOL when a line is no event,
- * TOO_LARGE when it does not end; the stream is of no use afterwards. */
+/* One JSON object a line, cut and joined as it likes; events that are none of ours are passed over. PROTOCOL when a line is no
+ * event, TOO_LARGE when it does not end; the stream is of no use afterwards. */
 RW_NODISCARD int engine_stream_feed(struct engine_stream *stream, struct rw_bytes bytes,
                                     void (*each)(void *arg, const struct engine_event *event), void *arg, struct rw_error *err);
 

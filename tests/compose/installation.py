@@ -34,13 +34,15 @@ class Installation:
         return f"http://127.0.0.1:{self.port}"
 
     def compose(self, *args: str, check: bool = True) -> str:
-        done = subprocess.run([*self.program, "-p", PROJECT, *args], cwd=repository_root(), env=self.env, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, text=True, timeout=UP_TIMEOUT_S, check=False)
+        argv = [*self.program, "-p", PROJECT, *args]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        done = subprocess.run(argv, cwd=repository_root(), env=self.env, text=True, timeout=UP_TIMEOUT_S, check=False, **pipes)
         assert not check or done.returncode == 0, done.stdout[-4000:]
         return done.stdout
 
     def docker(self, *args: str) -> str:
-        return subprocess.run([docker_program(), *args], env=self.env, stdout=subprocess.PIPE, text=True, timeout=60, check=True).stdout
+        argv = [docker_program(), *args]
+        return subprocess.run(argv, env=self.env, stdout=subprocess.PIPE, text=True, timeout=60, check=True).stdout
 
     def up(self) -> None:
         self.compose("up", "-d", "--no-build")
@@ -65,8 +67,9 @@ class Installation:
         found = self.containers(f"label={POOL_LABEL}")
         if not found:
             return []
-        done = subprocess.run([docker_program(), "inspect", *found], env=self.env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                              text=True, timeout=60, check=False)  # one of them may just have gone
+        argv = [docker_program(), "inspect", *found]  # one of them may just have gone
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+        done = subprocess.run(argv, env=self.env, text=True, timeout=60, check=False, **pipes)
         return json.loads(done.stdout or "[]")
 
     def running_pods(self) -> Dict[str, dict]:

@@ -15,5 +15,6 @@ def test_the_contract(engine):
     if not runner.exists() or not suite.exists():
         pytest.skip(f"not built: {suite}")
     subprocess.run([repository_root() / "tests" / "compose" / "runner_image", runner], env=engine.env, check=True)
-    done = subprocess.run([suite, "docker"], env=engine.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=280, check=False)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    done = subprocess.run([suite, "docker"], env=engine.env, text=True, timeout=280, check=False, **pipes)
     assert done.returncode == 0, done.stdout[-6000:]

@@ -6,7 +6,8 @@ import pytest
 import yaml
 from stack import cases, repository_root
 
-LANGUAGES = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in sorted(repository_root().glob("runner-images/*/language.yaml"))]
+FILES = sorted(repository_root().glob("runner-images/*/language.yaml"))
+LANGUAGES = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in FILES]
 CASES = [(language, folder) for language in LANGUAGES for folder in cases.folders(language["id"])]
 
 

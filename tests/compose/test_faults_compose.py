@@ -8,7 +8,8 @@ from client import wait_for
 from stack import repository_root
 
 CODE = "import time\nprint('begun', flush=True)\ntime.sleep(3)\nprint('ended')"
-WARM = sum(yaml.safe_load(path.read_text(encoding="utf-8"))["pool"]["warm"] for path in repository_root().glob("runner-images/*/language.yaml"))
+FILES = repository_root().glob("runner-images/*/language.yaml")
+WARM = sum(yaml.safe_load(path.read_text(encoding="utf-8"))["pool"]["warm"] for path in FILES)
 
 
 def is_at_rest(installation):
@@ -32,8 +33,8 @@ def assert_each_ended_once(installation, api, task_ids):
         assert (result["status"], result["verdict"], result["stdout"]) == ("done", "ok", "begun\nended\n"), result
     ids = ",".join(f"'{task}'" for task in task_ids)
     query = f"SELECT count(*), count(DISTINCT task_id) FROM results WHERE task_id IN ({ids})"
-    container = installation.service("postgres")["Id"]
-    rows = installation.docker("exec", container, "psql", "-h", "/var/run/postgresql", "-U", "runwave", "-d", "runwave", "-Atc", query)
+    psql = ["psql", "-h", "/var/run/postgresql", "-U", "runwave", "-d", "runwave", "-Atc", query]
+    rows = installation.docker("exec", installation.service("postgres")["Id"], *psql)
     assert rows.strip() == f"{len(task_ids)}|{len(task_ids)}"
 
 
@@ -52,9 +53,10 @@ def test_a_pod_is_killed_in_mid_task(installation, api):
     before = set(installation.running_pods())
     task = api.accepted(language="python", source=CODE)
     begun(api, [task])
-    wait_for(lambda: set(installation.running_pods()) - before, 30, "the leased pod's replacement")  # so the leased one is among `before`
+    # Only pods of `before` can have been leased.
+    wait_for(lambda: set(installation.running_pods()) - before, 30, "the leased pod's replacement")
     for name in (name for name in before if name.startswith("runwave-python-")):
-        subprocess.run(["docker", "kill", name], env=installation.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+        subprocess.run(["docker", "kill", name], env=installation.env, capture_output=True, check=False)
     result = api.result(task, timeout_s=120)
     assert (result["status"], result["verdict"], result["attempt"]) == ("done", "ok", 2), result
     wait_for(lambda: is_at_rest(installation), 60, "the pools have their size again")

@@ -1,5 +1,5 @@
-/* The docker backend under test, on the engine of DOCKER_HOST (a unix socket) or the system's, by the docker command. The images are
- * tests/compose/runner_image's. Each case has a label of its own. */
+/* The docker backend under test, on the engine of DOCKER_HOST (a unix socket) or the system's, by the docker command. The
+ * images are tests/compose/runner_image's. Each case has a label of its own. */
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
