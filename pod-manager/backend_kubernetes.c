@@ -229,6 +229,7 @@ static int kubernetes_open(const struct backend_options *options, struct backend
     kubernetes->loop = options->loop;
     kubernetes->config = config;
     kubernetes->required = options->config->required;
+    kubernetes->catalogue = options->config->cold ? NULL : options->catalogue;
     kubernetes->ready_timeout_ms = options->config->ready_timeout_ms;
     kubernetes->events = options->events;
     kubernetes->client = client;

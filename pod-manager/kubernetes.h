@@ -78,7 +78,8 @@ struct kubernetes_view {
 struct kubernetes {
     uv_loop_t *loop;
     const struct kubernetes_config *config;
-    const char *required; /* layers of the sandbox, for the runner; "": none */
+    const char *required;                 /* layers of the sandbox, for the runner; "": none */
+    const struct rw_catalogue *catalogue; /* of what is started ahead; NULL: nothing is */
     uint32_t ready_timeout_ms;
     struct backend_events events;
     struct kube_client *client;

@@ -206,12 +206,15 @@ static int make(const struct kubernetes_pod *pod, cJSON **ret_body, struct rw_er
         return rw_fail(err, CONFIG, "there is no PodTemplate runner-%s and no PodTemplate runner in namespace %s",
                        pod->seen.language, kubernetes->namespace_);
     }
+    const struct rw_language *language = kubernetes->catalogue ? rw_catalogue_find(kubernetes->catalogue, pod->seen.language)
+                                                               : NULL;
     struct kube_pod_making making = {
         .name = pod->seen.name,
         .language = pod->seen.language,
         .instance = kubernetes->config->instance,
         .secret = pod->secret,
         .required = kubernetes->required,
+        .plan = language ? rw_language_warm_plan(language) : NULL,
         .anchor_name = kubernetes->config->anchor,
         .anchor_uid = kubernetes->anchor_uid,
         .active_deadline_s = kubernetes->config->active_deadline_s,

@@ -134,6 +134,9 @@ int kube_pod_make(const cJSON *pod_template, const struct kube_pod_making *makin
     if (making->required && making->required[0]) {
         set_variable(container, "RUNWAVE_REQUIRE", making->required);
     }
+    if (making->plan) {
+        set_variable(container, "RUNWAVE_WARM", making->plan);
+    }
     *ret_pod = rw_take(pod);
     return 0;
 }

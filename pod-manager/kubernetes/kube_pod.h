@@ -58,6 +58,7 @@ struct kube_pod_making {
     const char *instance;    /* value of KUBE_LABEL_MANAGED */
     const uint8_t *secret;   /* RW_POD_SECRET_BYTES */
     const char *required;    /* layers of the sandbox without which the runner does not start; "", NULL: as the template has it */
+    const char *plan;        /* what the runner starts ahead; NULL: nothing */
     const char *anchor_name; /* ConfigMap that owns the pod: deleting it removes every pod */
     const char *anchor_uid;
     uint32_t active_deadline_s;

@@ -9,6 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <rw/auto.h>
+
 enum { UID_BASE_MAX = 0x7ffffff0, SECRET_TEXT_BYTES_MAX = 64 };
 
 const char options_help[] =
@@ -28,7 +30,8 @@ const char options_help[] =
     "  --cgroup NAME        make this cgroup for the sandbox where one can be written, and remove it at the end\n"
     "  --require LAYERS     do not start without them: any of namespaces,own_uid,seccomp,landlock=LEVEL,cgroup; else from the\n"
     "                       environment's RUNWAVE_REQUIRE\n"
-    "  --warm PLAN          start the language's runtime ahead, by this plan in base64 (docs/warm.md)\n"
+    "  --warm PLAN          start the language's runtime ahead, by this plan in base64 (docs/warm.md); else the environment's\n"
+    "                       RUNWAVE_WARM\n"
     "  --probe              say as JSON what can be had here; exit status 69 when no sandbox can be made\n"
     "  --sweep-cgroup NAME  kill what is in that cgroup and remove it\n"
     "  --help, --version\n";
@@ -121,6 +124,8 @@ int options_parse(int argc, char **argv, struct options *ret_options, struct rw_
         {NULL, 0, NULL, 0},
     };
     struct options options = {.pod = "-", .strategy = &sandbox_namespaces, .secret_fd = -1, .control_fd = -1};
+    const char *plan = getenv("RUNWAVE_WARM");
+    options.warm = plan ? rw_xstrdup(plan) : NULL; /* it outlives the environment, which is wiped */
     const char *required = getenv("RUNWAVE_REQUIRE");
     if (required && layers_parse(required, &options.required, err) < 0) {
         return -1;

@@ -293,6 +293,14 @@ def test_a_job_before_the_compilers_host_is_up_is_compiled_cold():
 
 
 @needs_root
+def test_the_plan_may_stand_in_the_environment(monkeypatch):
+    language = LANGUAGES["python"]
+    monkeypatch.setenv("RUNWAVE_WARM", make_plan(language))
+    result, log = run(language, {"source": "import os\nprint(dict(os.environ))", "args": ["x"]})
+    assert b"RUNWAVE" not in result["stdout"] and COLD in log
+
+
+@needs_root
 def test_two_runs_of_one_program_have_different_hash_seeds():
     language = LANGUAGES["python"]
     seeds = {run(language, {"source": "print(hash('a'))"}, make_plan(language))[0]["stdout"] for _ in range(3)}

@@ -22,6 +22,7 @@ static const struct kube_pod_making making = {
     .language = "python",
     .instance = "main",
     .secret = secret,
+    .plan = "cGxhbg==",
     .anchor_name = "anchor",
     .anchor_uid = "a-u",
     .active_deadline_s = 600,
@@ -71,6 +72,7 @@ static void gives_the_runner_its_image_and_secret(void **state)
     assert_string_equal(kube_string(runner, "image", NULL), "runwave/runner-python:dev");
     int n_secrets = 0;
     bool is_kept = false;
+    bool has_plan = false;
     const cJSON *variable;
     cJSON_ArrayForEach(variable, kube_at(runner, "env", NULL))
     {
@@ -80,7 +82,9 @@ static void gives_the_runner_its_image_and_secret(void **state)
             assert_string_equal(kube_string(variable, "value", NULL), "AQIDAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=");
         }
         is_kept = is_kept || strcmp(name, "KEEP") == 0;
+        has_plan = has_plan || (strcmp(name, "RUNWAVE_WARM") == 0 && strcmp(kube_string(variable, "value", NULL), "cGxhbg==") == 0);
     }
+    assert_true(has_plan);
     assert_int_equal(n_secrets, 1);
     assert_true(is_kept);
 }
