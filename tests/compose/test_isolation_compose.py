@@ -33,7 +33,8 @@ except OSError as problem:
     found["docker.sock"] = type(problem).__name__
 write = {at: writing(at) for at in ("/", "/run/runwave", "/usr", "/var")}
 status = open("/proc/self/status").read()
-print(json.dumps({"found": found, "pod": listing("/run/runwave"), "write": write, "environment": sorted(os.environ), "status": status}))
+pod = listing("/run/runwave")
+print(json.dumps({"found": found, "pod": pod, "write": write, "environment": sorted(os.environ), "status": status}))
 """
 
 
