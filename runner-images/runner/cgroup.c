@@ -1,6 +1,7 @@
 /* Cgroups of version 2 and 1. The two differ by names of files and by how controllers are switched on; a table holds the names. */
 #include "cgroup.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -17,6 +18,7 @@ enum {
     REMOVE_TRIES = 500,
     REMOVE_PAUSE_US = 2000,
     SWEEP_ROUNDS = 500,
+    SWEEP_DEPTH_MAX = 4,
     SOCKETS_DIVISOR = 4,
 };
 
@@ -321,9 +323,9 @@ void cgroup_remove(struct cgroup *cgroup)
 }
 
 /* Kill every process listed, as often as it takes: a forking one may be missed once. */
-static void kill_listed(const char *folder)
+static void kill_listed(int folder_fd)
 {
-    RW_AUTO_FREE char *path = rw_xasprintf("%s/cgroup.procs", folder);
+    RW_AUTO_FREE char *path = rw_xasprintf("/proc/self/fd/%d/cgroup.procs", folder_fd);
     for (int round = 0; round < SWEEP_ROUNDS; round++) {
         RW_AUTO_FREE char *list = read_text(path);
         char *next = list;
@@ -337,15 +339,26 @@ static void kill_listed(const char *folder)
     }
 }
 
-static int sweep_folder(const char *base, const char *name, struct rw_error *err)
+/* With the folders beneath it: a pod that serves many jobs has one for each. */
+static int sweep_folder(int parent_fd, const char *name, int depth, struct rw_error *err)
 {
-    RW_AUTO_FREE char *path = rw_xasprintf("%s/%s", base, name);
-    RW_AUTO_FD int base_fd = open(base, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (base_fd < 0 || access(path, F_OK) < 0) {
+    RW_AUTO_FD int fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    DIR *folder = fd < 0 ? NULL : fdopendir(fcntl(fd, F_DUPFD_CLOEXEC, 0));
+    int status = 0;
+    if (!folder) {
         return 0; /* was not made there, or is gone */
     }
-    kill_listed(path);
-    return remove_folders(base_fd, name) ? 0 : rw_fail_sys(err, INTERNAL, errno, "removing %s", path);
+    for (const struct dirent *entry; status == 0 && depth < SWEEP_DEPTH_MAX && (entry = readdir(folder));) {
+        if (entry->d_type == DT_DIR && entry->d_name[0] != '.') {
+            status = sweep_folder(fd, entry->d_name, depth + 1, err);
+        }
+    }
+    (void)closedir(folder);
+    if (status == 0) {
+        kill_listed(fd);
+        status = remove_folders(parent_fd, name) ? 0 : rw_fail_sys(err, INTERNAL, errno, "removing the cgroup %s", name);
+    }
+    return status;
 }
 
 int cgroup_sweep(const char *name, struct rw_error *err)
@@ -356,7 +369,11 @@ int cgroup_sweep(const char *name, struct rw_error *err)
     }
     unsigned n = find_places(places);
     for (unsigned i = 0; i < n; i++) {
-        if ((places[i].version == 1 || find_delegated(&places[i])) && sweep_folder(places[i].base, name, err) < 0) {
+        if (places[i].version == 2 && !find_delegated(&places[i])) {
+            continue;
+        }
+        RW_AUTO_FD int base_fd = open(places[i].base, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (base_fd >= 0 && sweep_folder(base_fd, name, 0, err) < 0) {
             return -1;
         }
     }

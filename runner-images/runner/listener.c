@@ -1,6 +1,10 @@
 /* Who may knock: a few at once, each for some seconds. When all places are full, the one that has been there longest makes room,
  * but not before it had time for an honest handshake; until then newcomers wait in the kernel's queue. So idle connections cannot
- * keep the real one out, and a flood of new ones cannot push it out in mid-handshake. */
+ * keep the real one out, and a flood of new ones cannot push it out in mid-handshake.
+ *
+ * Where several workers share the socket each looks after one at a time, and when it takes a job it leaves the socket to the others:
+ * whoever comes in the meantime is somebody else's, and must not hear "taken". One that has said hello may then stay for the whole
+ * time of a proof, because its job may be large. */
 #include "listener.h"
 
 #include <errno.h>
@@ -28,9 +32,17 @@ static void drop(struct listener *listener, struct peer *peer)
 
 static void pause_accepting(struct listener *listener, bool is_paused)
 {
-    if (listener->is_paused != is_paused) {
+    if (listener->is_paused != is_paused && listener->source.fd >= 0) {
         listener->is_paused = is_paused;
         loop_change(listener->loop, &listener->source, is_paused ? 0 : EPOLLIN);
+    }
+}
+
+static void close_socket(struct listener *listener)
+{
+    if (listener->source.fd >= 0) {
+        loop_remove(listener->loop, &listener->source);
+        (void)close(rw_take_fd(&listener->source.fd));
     }
 }
 
@@ -52,11 +64,18 @@ static void candidate_event(void *context, struct peer *peer, enum link_event ev
         peer_refuse(peer, "taken");
         return;
     }
+    if (listener->may_take && !listener->may_take(listener->context, peer)) {
+        peer_refuse(peer, "taken");
+        return;
+    }
     listener->is_taken = true;
     drop(listener, peer);
     loop_timer_clear(listener->loop, &peer->deadline);
     for (unsigned i = 0; i < listener->n_candidates; i++) {
         peer_refuse(listener->candidates[i], "taken");
+    }
+    if (listener->is_shared) {
+        close_socket(listener);
     }
     pause_accepting(listener, false);
     listener->taken(listener->context, peer, message);
@@ -74,11 +93,12 @@ static struct peer *oldest(const struct listener *listener)
 /* False: full for now. */
 static bool make_room(struct listener *listener)
 {
-    if (listener->n_candidates < LISTENER_CANDIDATES_MAX) {
+    if (listener->n_candidates < (listener->is_shared ? LISTENER_SHARED_CANDIDATES_MAX : LISTENER_CANDIDATES_MAX)) {
         return true;
     }
     struct peer *peer = oldest(listener);
-    int64_t may_leave_us = peer->arrived_us + HONEST_HANDSHAKE_US;
+    bool is_patient = listener->is_shared && peer->link.state == LINK_AWAITS_JOB;
+    int64_t may_leave_us = peer->arrived_us + (is_patient ? PROOF_MS_MAX * 1000 : HONEST_HANDSHAKE_US);
     if (may_leave_us > rw_monotonic_us()) {
         pause_accepting(listener, true);
         loop_timer_clear(listener->loop, &listener->resume);
@@ -149,8 +169,7 @@ void listener_stop(struct listener *listener)
         peer_free(listener->candidates[--listener->n_candidates]);
     }
     loop_timer_clear(listener->loop, &listener->resume);
-    loop_remove(listener->loop, &listener->source);
-    (void)close(listener->source.fd);
+    close_socket(listener);
     if (listener->unix_path) {
         (void)unlink(listener->unix_path);
         free(rw_take(listener->unix_path));

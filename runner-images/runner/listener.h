@@ -7,7 +7,7 @@
 
 #include "peer.h"
 
-enum { LISTENER_CANDIDATES_MAX = 8 };
+enum { LISTENER_CANDIDATES_MAX = 8, LISTENER_SHARED_CANDIDATES_MAX = 1 };
 
 struct listener {
     struct loop *loop;
@@ -17,8 +17,11 @@ struct listener {
     unsigned n_candidates;
     bool is_paused; /* full: newcomers wait in the kernel's queue */
     bool is_taken;
+    bool is_shared; /* other workers of this pod accept from the same socket: see listener.c */
     struct loop_timer resume;
     char *unix_path; /* to be unlinked at the end; NULL: none */
+    /* Optional: whether the job of this proved peer may be taken. If not, the peer is refused, and others may follow. */
+    bool (*may_take)(void *context, const struct peer *peer);
     /* The peer is now the owner's; message is the job, borrowed. */
     void (*taken)(void *context, struct peer *peer, const struct rw_message *message);
     void *context;

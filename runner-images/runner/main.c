@@ -18,6 +18,9 @@
  * The *code* runs under another uid (or without any capability), a filter, Landlock and rlimits, in a session of its own. It holds
  * its three descriptors and nothing else, cannot see the runner, cannot touch init, and its only way out is the bytes it writes.
  *
+ * That is a pod for one job. With --slots or --uses it serves many, and the program that was started is their *steward* (steward.c):
+ * it keeps workers ready, each forked from it and each a runner as above, for one job.
+ *
  * In restricted pods no namespace can be made: there (--sandbox container) the runner is the pod's process 1 and does init's part
  * itself. The two ways are strategies behind sandbox.h; the rest of the program does not know which it has.
  *
@@ -33,6 +36,7 @@
 #include "options.h"
 #include "pod.h"
 #include "runner.h"
+#include "steward.h"
 
 /* So that no descriptor opened later gets a number that some library prints to. */
 static void open_standard_descriptors(void)
@@ -74,5 +78,5 @@ int main(int argc, char **argv)
     case OPTIONS_RUN:
         break;
     }
-    return runner_run(&options);
+    return options_has_steward(&options) ? steward_run(&options) : runner_run(&options);
 }

@@ -18,7 +18,8 @@ const char options_help[] =
     "       runwave-runner --probe [options]\n"
     "       runwave-runner --sweep-cgroup NAME\n"
     "\n"
-    "Runs one attempt at one task in a sandbox, then exits. ADDRESS is fd:N, unix:PATH or tcp:HOST:PORT.\n"
+    "Runs one attempt at one task in a sandbox, then exits; or many, several at a time, each in a sandbox of its own.\n"
+    "ADDRESS is fd:N, unix:PATH or tcp:HOST:PORT.\n"
     "\n"
     "  --pod NAME           the pod's name, for the log\n"
     "  --listen ADDRESS     where the scheduler connects\n"
@@ -26,12 +27,15 @@ const char options_help[] =
     "  --secret-file PATH   the same in a file, which is removed once it is read\n"
     "  --control-fd N       writes 'R' when ready; its end of file means that nobody waits for this pod any more\n"
     "  --sandbox KIND       namespaces (default), or container where the kernel permits none\n"
-    "  --uid-base N         as root: host uids N and N+1 become the sandbox's 0 and 1000\n"
+    "  --slots N            attempts at a time (1); as many sandboxes again are kept prepared\n"
+    "  --uses M             attempts in all, then exit (1); 0: no end\n"
+    "  --uid-base N         as root: host uids N and N+1 become the sandbox's 0 and 1000; with slots, the 4 times SLOTS ids from N "
+    "on\n"
     "  --cgroup NAME        make this cgroup for the sandbox where one can be written, and remove it at the end\n"
-    "  --require LAYERS     do not start without them: any of namespaces,own_uid,seccomp,landlock=LEVEL,cgroup; else from the\n"
-    "                       environment's RUNWAVE_REQUIRE\n"
     "  --warm PLAN          start the language's runtime ahead, by this plan in base64 (docs/warm.md); else the environment's\n"
     "                       RUNWAVE_WARM\n"
+    "  --require LAYERS     do not start without them: any of namespaces,own_uid,seccomp,landlock=LEVEL,cgroup; else from the\n"
+    "                       environment's RUNWAVE_REQUIRE\n"
     "  --probe              say as JSON what can be had here; exit status 69 when no sandbox can be made\n"
     "  --sweep-cgroup NAME  kill what is in that cgroup and remove it\n"
     "  --help, --version\n";
@@ -78,6 +82,18 @@ static int option_take(struct options *options, int option, const char *value, s
         }
         options->uid_base = (uid_t)number;
         return 0;
+    case 'n':
+        if (number_parse("--slots", value, OPTIONS_SLOTS_MAX, &number, err) < 0) {
+            return -1;
+        }
+        options->slots = (uint32_t)number;
+        return 0;
+    case 'm':
+        if (number_parse("--uses", value, OPTIONS_USES_MAX, &number, err) < 0) {
+            return -1;
+        }
+        options->uses = (uint32_t)number;
+        return 0;
     case 'W':
         options->warm = value;
         return 0;
@@ -114,6 +130,8 @@ int options_parse(int argc, char **argv, struct options *ret_options, struct rw_
         {"sandbox", required_argument, NULL, 's'},
         {"uid-base", required_argument, NULL, 'u'},
         {"secret-file", required_argument, NULL, 'F'},
+        {"slots", required_argument, NULL, 'n'},
+        {"uses", required_argument, NULL, 'm'},
         {"cgroup", required_argument, NULL, 'g'},
         {"sweep-cgroup", required_argument, NULL, 'w'},
         {"require", required_argument, NULL, 'r'},
@@ -123,7 +141,8 @@ int options_parse(int argc, char **argv, struct options *ret_options, struct rw_
         {"version", no_argument, NULL, 'v'},
         {NULL, 0, NULL, 0},
     };
-    struct options options = {.pod = "-", .strategy = &sandbox_namespaces, .secret_fd = -1, .control_fd = -1};
+    struct options options = {
+        .pod = "-", .strategy = &sandbox_namespaces, .secret_fd = -1, .control_fd = -1, .slots = 1, .uses = 1};
     const char *plan = getenv("RUNWAVE_WARM");
     options.warm = plan ? rw_xstrdup(plan) : NULL; /* it outlives the environment, which is wiped */
     const char *required = getenv("RUNWAVE_REQUIRE");
@@ -143,8 +162,19 @@ int options_parse(int argc, char **argv, struct options *ret_options, struct rw_
     if (options.mode == OPTIONS_RUN && !options.listen) {
         return rw_fail(err, CONFIG, "--listen is missing; see --help");
     }
+    if (options.slots == 0) {
+        return rw_fail(err, CONFIG, "--slots: 1 at least");
+    }
+    if (options_has_steward(&options) && options.strategy != &sandbox_namespaces) {
+        return rw_fail(err, CONFIG, "--slots and --uses: only sandboxes of namespaces can follow one another");
+    }
     *ret_options = options;
     return 0;
+}
+
+bool options_has_steward(const struct options *options)
+{
+    return options->slots != 1 || options->uses != 1;
 }
 
 static int read_secret_fd(int fd, uint8_t secret[static RW_POD_SECRET_BYTES], struct rw_error *err)

@@ -8,10 +8,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <poll.h>
 #include <signal.h>
 #include <sodium.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <rw/auto.h>
@@ -20,8 +22,9 @@
 
 #include "listener.h"
 #include "pod.h"
+#include "steward.h"
 
-enum { ANSWER_MS_MAX = 30000, READY_BYTE = 'R' };
+enum { ANSWER_MS_MAX = 30000, ASK_MS_MAX = 5000, READY_BYTE = 'R' };
 
 struct runner {
     const struct options *options;
@@ -37,11 +40,34 @@ struct runner {
     bool is_answered;
 };
 
+/* ---- the steward, when this is a worker ---- */
+
+static bool may_take(void *context, const struct peer *peer)
+{
+    struct runner *runner = context;
+    struct steward_request request = {.type = STEWARD_TAKE, .lease_id = peer->link.lease_id};
+    struct pollfd polled = {.fd = runner->control.fd, .events = POLLIN};
+    uint8_t answer = STEWARD_NO;
+    return send(polled.fd, &request, sizeof(request), MSG_NOSIGNAL) == sizeof(request) && poll(&polled, 1, ASK_MS_MAX) == 1 &&
+           read(polled.fd, &answer, 1) == 1 && answer == STEWARD_YES;
+}
+
+static void tell_ended(const struct runner *runner)
+{
+    const struct steward_request request = {.type = STEWARD_ENDED};
+    if (runner->options->is_worker && runner->control.fd >= 0) {
+        (void)send(runner->control.fd, &request, sizeof(request), MSG_NOSIGNAL | MSG_DONTWAIT); /* or the exit says it */
+    }
+}
+
 /* ---- the scheduler ---- */
 
 static void send_message(void *context, const struct rw_message *message)
 {
     struct runner *runner = context;
+    if (message->type == RW_MESSAGE_RESULT) {
+        tell_ended(runner); /* before anybody can give the next job because of this result */
+    }
     link_send(&runner->scheduler->link, message);
     peer_flush(runner->scheduler);
 }
@@ -194,6 +220,8 @@ static int prepare(struct runner *runner, struct rw_error *err)
     init_attempt(runner);
     runner->take_down = (struct loop_timer){.handle = take_down, .context = runner};
     runner->listener.taken = job_taken;
+    runner->listener.is_shared = runner->options->is_worker;
+    runner->listener.may_take = runner->options->is_worker ? may_take : NULL;
     runner->listener.context = runner;
     listener_start(&runner->listener, &runner->loop, fd, runner->secret);
     if (lock_down(runner, err) < 0 || watch_control(runner, err) < 0) {

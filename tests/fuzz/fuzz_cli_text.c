@@ -13,7 +13,7 @@ enum { ANSWER_BYTES_MAX = 1 << 20 };
 /* Bytes that are valid UTF-8, written into JSON as the server does, come out as they were. */
 static void check_round_trip(struct rw_bytes bytes)
 {
-    static const struct rw_json_limits limits = {ANSWER_BYTES_MAX, 4, 16};
+    static const struct rw_json_limits limits = {ANSWER_BYTES_MAX, 4, 16, false};
     struct rw_error err = {0};
     RW_AUTO(cJSON_Delete) cJSON *answer = cJSON_CreateObject();
     rw_json_add_bytes(answer, "stdout", bytes);

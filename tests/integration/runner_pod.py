@@ -59,12 +59,17 @@ def wait_for(condition, what, timeout_s=10):
 
 
 class Pod:
-    def __init__(self, mode="root", arguments=(), listen=None, container_uid=None):
+    def __init__(self, mode="root", arguments=(), listen=None, container_uid=None, slots=1, uses=1):
         self.mode = mode
+        self.slots = slots
+        self.has_steward = (slots, uses) != (1, 1)
         self.container_uid = container_uid
         self.secret = os.urandom(32)
         self.number = next(_numbers)
         self.uid_base = 1_600_000_000 + 2 * ((os.getpid() % 100_000) * 1000 + self.number)
+        if self.has_steward:
+            arguments = [*arguments, "--slots", str(slots), "--uses", str(uses)]
+            self.uid_base = 1_810_000_000 + (os.getpid() % 1_000) * 50_000 + self.number * 4 * slots
         self.cgroup = f"runwave-test-{os.getpid()}/pod-{self.number}"
         self.folder = Path(tempfile.mkdtemp(prefix="runwave-pod-", dir="/tmp"))
         self.folder.chmod(0o755)
@@ -126,8 +131,20 @@ class Pod:
     def errors(self):
         return (self.folder / "errors").read_text(errors="replace")
 
-    def connect(self, secret=None):
-        return Scheduler(self.address, secret or self.secret)
+    def connect(self, secret=None, lease_id=None):
+        return Scheduler(self.address, secret or self.secret, lease_id)
+
+    def run_one(self, job, timeout_s=60, **options):
+        """Run one of a pod's many jobs."""
+        scheduler = self.connect(**options)
+        try:
+            return scheduler.run(job, timeout_s=timeout_s)
+        finally:
+            scheduler.close()
+
+    def workers(self):
+        """Process ids of a steward's workers."""
+        return [int(pid) for pid in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()]
 
     def run(self, job, timeout_s=120):
         """Run the pod's job; the result, once the runner has exited, too."""
@@ -156,7 +173,7 @@ class Pod:
     def leftovers(self):
         """Processes, cgroups and mounts that are still there."""
         found = []
-        ids = {self.uid_base, self.uid_base + 1}
+        ids = set(range(self.uid_base, self.uid_base + (4 * self.slots if self.has_steward else 2)))
         for status in [Path("/proc", name, "status") for name in os.listdir("/proc") if name.isdigit()]:
             try:
                 text = status.read_text()
@@ -165,7 +182,7 @@ class Pod:
             if ids & {int(part) for line in text.splitlines() if line.startswith("Uid:") for part in line.split()[1:]}:
                 found.append(text.splitlines()[0] + " " + str(status))
         # os.walk, because other pods' folders vanish under a search.
-        found += [folder for folder, _, _ in os.walk("/sys/fs/cgroup") if folder.endswith("/" + self.cgroup)]
+        found += [folder for folder, _, _ in os.walk("/sys/fs/cgroup") if ("/" + self.cgroup + "/") in folder + "/"]
         found += [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if str(self.folder) in line]
         return found
 
