@@ -1,5 +1,5 @@
-"""What an api-server makes of a case's request, and what a pod-manager gives a runner to start ahead: the job and the plan, by the text of
-docs/adding-a-language.md and docs/warm.md."""
+"""What an api-server makes of a case's request, and what a pod-manager gives a runner to start ahead: the job and the plan, by the
+text of docs/adding-a-language.md and docs/warm.md."""
 
 import base64
 import re
@@ -48,7 +48,7 @@ def make_job(language: Dict[str, Any], request: Dict[str, Any], compile_: Option
         "entry": _guarded(entry),
         "entry_stem": _guarded(entry.rsplit(".", 1)[0]),
         "sources": [_guarded(name) for name in files if name.endswith(tuple(language["source_extensions"]))],
-        "options": request.get("compile_options", []),
+        "options": request.get("compile", {}).get("options", []),
         "args": request.get("args", []),
     }
     env = language["environment"]
@@ -61,7 +61,7 @@ def make_job(language: Dict[str, Any], request: Dict[str, Any], compile_: Option
         "version": version["version"],
         "files": [{"name": name, "content": content} for name, content in files.items()],
         "stdin": stdin,
-        "run": _stage(version["run"], [*env, *(f"{name}={value}" for name, value in request.get("env", {}).items())], limits, inputs),
+        "run": _stage(version["run"], env + [f"{name}={value}" for name, value in request.get("env", {}).items()], limits, inputs),
     }
     template = version.get("compile") if compile_ is None else compile_
     if template:

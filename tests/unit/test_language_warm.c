@@ -1,4 +1,4 @@
-/* The plan of what is started ahead: two jobs, as an api-server would make them of a plain request; and what of `warm` is refused. */
+/* The plan of what is started ahead: two jobs, as an api-server would make them of a plain request; and what of it is refused. */
 #include "support.h"
 
 #include <arpa/inet.h>

@@ -1,0 +1,1 @@
+nosuchcommand; echo $?; . ./nothing; ./main.sh

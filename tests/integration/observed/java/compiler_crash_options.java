@@ -1,0 +1,1 @@
+class Main { int a = ; } class ä { }

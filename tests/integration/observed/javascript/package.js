@@ -1,0 +1,1 @@
+console.log(require('fs').existsSync('package.json'), require.extensions)

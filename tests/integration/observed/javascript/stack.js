@@ -1,0 +1,1 @@
+Error.stackTraceLimit = 50; console.log(new Error('x').stack)

@@ -1,0 +1,5 @@
+import asyncio
+async def f():
+    await asyncio.sleep(0.01)
+    raise KeyError('x')
+asyncio.run(f())

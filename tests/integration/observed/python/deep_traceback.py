@@ -1,0 +1,4 @@
+import traceback
+traceback.print_stack()
+import sys
+print(sys._getframe().f_back)

@@ -1,0 +1,2 @@
+import faulthandler, tracemalloc
+print(faulthandler.is_enabled(), tracemalloc.is_tracing())

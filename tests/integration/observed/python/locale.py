@@ -1,0 +1,3 @@
+import locale, sys
+print(locale.getlocale(), locale.getpreferredencoding(), sys.getfilesystemencoding(), sys.stdout.encoding,
+      locale.localeconv())

@@ -1,0 +1,2 @@
+import threading
+threading.Thread(target=lambda: 1 // 0, name='t').start()

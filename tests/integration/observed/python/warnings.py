@@ -1,0 +1,4 @@
+import warnings
+warnings.warn('look')
+print(warnings.filters)
+assert (1, 'x')
