@@ -264,7 +264,6 @@ static void ask(struct docker *docker)
 
 static void free_docker(struct docker *docker)
 {
-    rw_catalogue_free(docker->catalogue);
     docker_folder_close(docker);
     free(docker->folder_base);
     free(docker->slots);
@@ -276,13 +275,15 @@ static int docker_open(const struct backend_options *options, struct backend **r
     struct docker *docker = rw_xcalloc(1, sizeof(*docker));
     docker->loop = options->loop;
     docker->config = &options->config->docker;
+    docker->catalogue = options->catalogue;
+    docker->required = options->config->required;
+    docker->is_cold = options->config->cold;
     docker->events = options->events;
     docker->run_dir_fd = docker->lock_fd = -1;
     docker->n_slots = (int)options->config->pods_max * SLOTS_PER_POD + SLOTS_SPARE;
     docker->slots = rw_xcalloc((size_t)docker->n_slots, sizeof(*docker->slots));
     rw_backoff_init(&docker->backoff, RETRY_BASE_MS, RETRY_MAX_MS);
-    const char *languages = options->config->languages_dir;
-    if ((languages && rw_catalogue_load(languages, &docker->catalogue, err)) || docker_folder_open(docker, err) ||
+    if (docker_folder_open(docker, err) ||
         engine_open(docker->loop, docker->config->socket, options->metrics, &docker->engine, err)) {
         free_docker(docker);
         return -1;

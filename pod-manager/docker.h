@@ -54,7 +54,9 @@ struct docker_pod {
 struct docker {
     uv_loop_t *loop;
     const struct docker_config *config;
-    struct rw_catalogue *catalogue; /* for the languages' limits; NULL: none given */
+    const struct rw_catalogue *catalogue; /* for the languages' limits and plans; NULL: none given */
+    const char *required;                 /* layers of the sandbox, for the runner; "": none */
+    bool is_cold;                         /* nothing is started ahead of its job */
     struct backend_events events;
     struct engine *engine;
     struct docker_pod *pods;

@@ -207,10 +207,9 @@ static void on_removed(void *arg, const cJSON *json, const struct rw_error *err)
 
 /* ---- calls ---- */
 
-static void limits_of(const struct docker_pod *pod, struct engine_making *making)
+/* language: NULL when it is not known. */
+static void limits_of(const struct rw_language *language, struct engine_making *making)
 {
-    const struct docker *docker = pod->docker;
-    const struct rw_language *language = docker->catalogue ? rw_catalogue_find(docker->catalogue, pod->language) : NULL;
     struct rw_limits most = {.memory_bytes = 1024ULL * 1024 * 1024, .disk_bytes = 512ULL * 1024 * 1024, .processes = 256};
     if (language) {
         const struct rw_limits *run = &language->limits_max;
@@ -240,6 +239,7 @@ static void send_create(struct docker_pod *pod)
     RW_AUTO_FREE char *path = rw_xasprintf("/containers/create?name=%s-%s", config->instance, pod->name);
     RW_AUTO_FREE char *folder = rw_xasprintf("%s/%s", docker->folder_base, pod->name);
     RW_AUTO_FREE char *image = image_of(pod);
+    const struct rw_language *language = docker->catalogue ? rw_catalogue_find(docker->catalogue, pod->language) : NULL;
     struct engine_making making = {
         .pod = pod->name,
         .instance = config->instance,
@@ -247,13 +247,15 @@ static void send_create(struct docker_pod *pod)
         .image = image,
         .folder = folder,
         .runtime = config->runtime,
+        .required = docker->required,
+        .plan = language && !docker->is_cold ? rw_language_warm_plan(language) : NULL,
         .has_namespaces = strcmp(config->sandbox, "namespaces") == 0,
         .slots = 1,
         .uses = 1,
         .uid = config->uid_base + (uint32_t)pod->slot,
         .cpu_milli = config->cpu_milli,
     };
-    limits_of(pod, &making);
+    limits_of(language, &making);
     RW_AUTO(cJSON_Delete) cJSON *body = engine_container_make(&making);
     engine_call(docker->engine, &(struct engine_request){.method = "POST", .path = path, .body = body, .timeout_ms = MAKING_MS},
                 on_created, pod);

@@ -42,6 +42,22 @@ static void add_command(cJSON *container, const struct engine_making *making)
     add_strings(container, "Cmd", argv, is_one_shot ? RW_ARRAY_SIZE(argv) - 4 : RW_ARRAY_SIZE(argv));
 }
 
+/* Nothing that is secret. By environment and not by argument, which a runner of an older image would refuse. */
+static void add_environment(cJSON *container, const struct engine_making *making)
+{
+    const struct {
+        const char *name;
+        const char *value;
+    } rows[] = {{"RUNWAVE_REQUIRE", making->required}, {"RUNWAVE_WARM", making->plan}};
+    cJSON *environment = cJSON_AddArrayToObject(container, "Env");
+    for (size_t i = 0; i < RW_ARRAY_SIZE(rows); i++) {
+        if (rows[i].value && rows[i].value[0]) {
+            RW_AUTO_FREE char *text = rw_xasprintf("%s=%s", rows[i].name, rows[i].value);
+            cJSON_AddItemToArray(environment, cJSON_CreateString(text));
+        }
+    }
+}
+
 /* Where the code may write. tmpfs is not executable by itself, and compiled programs run from there. */
 static void add_folders(cJSON *host, const struct engine_making *making)
 {
@@ -110,6 +126,7 @@ cJSON *engine_container_make(const struct engine_making *making)
     cJSON_AddStringToObject(container, "WorkingDir", "/");
     cJSON_AddStringToObject(container, "Hostname", "sandbox");
     add_command(container, making);
+    add_environment(container, making);
     cJSON *labels = cJSON_AddObjectToObject(container, "Labels");
     cJSON_AddStringToObject(labels, ENGINE_LABEL_POOL, making->instance);
     cJSON_AddStringToObject(labels, ENGINE_LABEL_POD, making->pod);

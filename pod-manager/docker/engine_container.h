@@ -21,12 +21,14 @@ struct engine_making { /* texts borrowed */
     const char *instance;
     const char *language;
     const char *image;
-    const char *folder;  /* the pod's own, as the engine's machine names it */
-    const char *runtime; /* NULL: the engine's default */
-    bool has_namespaces; /* the runner makes sandboxes of namespaces inside */
-    uint32_t slots;      /* tasks at a time */
-    uint32_t uses;       /* tasks in its life; 0: no end */
-    uint32_t uid;        /* user and group id of the runner */
+    const char *folder;   /* the pod's own, as the engine's machine names it */
+    const char *runtime;  /* NULL: the engine's default */
+    const char *required; /* layers of the sandbox without which the runner does not start; "": none */
+    const char *plan;     /* what the runner starts ahead; NULL: nothing */
+    bool has_namespaces;  /* the runner makes sandboxes of namespaces inside */
+    uint32_t slots;       /* tasks at a time */
+    uint32_t uses;        /* tasks in its life; 0: no end */
+    uint32_t uid;         /* user and group id of the runner */
     uint64_t memory_bytes;
     uint64_t disk_bytes; /* of each private folder; memory as well */
     uint64_t processes;

@@ -76,8 +76,20 @@ static void its_folder_is_the_only_way_in(void **state)
     assert_true(holds(engine_at(container, "Cmd", NULL), "unix:/run/runwave/pod.sock"));
     assert_true(holds(engine_at(container, "Cmd", NULL), "/run/runwave/secret"));
     assert_false(holds(engine_at(container, "Cmd", NULL), "--slots"));
-    assert_null(engine_at(container, "Env", NULL));
+    assert_int_equal(cJSON_GetArraySize(engine_at(container, "Env", NULL)), 0);
     assert_null(engine_at(container, "Entrypoint", NULL)); /* the image's */
+}
+
+static void the_runner_is_told_what_to_insist_on_and_what_to_start_ahead(void **state)
+{
+    (void)state;
+    struct engine_making told = making;
+    told.required = "seccomp,landlock=4";
+    told.plan = "cGxhbg==";
+    RW_AUTO(cJSON_Delete) cJSON *container = engine_container_make(&told);
+    const cJSON *environment = engine_at(container, "Env", NULL);
+    assert_int_equal(cJSON_GetArraySize(environment), 2);
+    assert_true(holds(environment, "RUNWAVE_REQUIRE=seccomp,landlock=4") && holds(environment, "RUNWAVE_WARM=cGxhbg=="));
 }
 
 static void sandboxes_inside_open_what_they_need(void **state)
@@ -203,6 +215,7 @@ int main(void)
         cmocka_unit_test(a_container_is_fenced),
         cmocka_unit_test(a_container_is_bounded),
         cmocka_unit_test(its_folder_is_the_only_way_in),
+        cmocka_unit_test(the_runner_is_told_what_to_insist_on_and_what_to_start_ahead),
         cmocka_unit_test(sandboxes_inside_open_what_they_need),
         cmocka_unit_test(the_newest_common_version_is_spoken),
         cmocka_unit_test(events_may_be_cut_anywhere),

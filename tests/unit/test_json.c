@@ -116,6 +116,17 @@ static const struct {
     {"[{\"x\":{\"\":1,\"b\":2,\"\":3}}]", "\"\" stands twice"},
 };
 
+static void test_a_peer_may_send_inexact_integers(void **state)
+{
+    (void)state;
+    static const struct rw_json_limits limits = {.bytes_max = 64, .depth_max = 1, .values_max = 1, .is_inexact = true};
+    static const char text[] = "1763942400123456789";
+    struct rw_error err = {0};
+    RW_AUTO(cJSON_Delete) cJSON *json = NULL;
+    assert_ok(rw_json_parse(rw_bytes_of(text, sizeof(text) - 1), &limits, &json, &err), &err);
+    assert_true(json->valuedouble > 1.7e18 && json->valuedouble < 1.8e18);
+}
+
 static void test_what_is_refused(void **state)
 {
     (void)state;
@@ -236,6 +247,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_is_accepted),
+        cmocka_unit_test(test_a_peer_may_send_inexact_integers),
         cmocka_unit_test(test_what_is_refused),
         cmocka_unit_test(test_nul_and_size),
         cmocka_unit_test(test_keys_of_other_case_are_other_keys),
