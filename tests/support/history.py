@@ -21,3 +21,20 @@ def assert_done_once(connection, task_ids: Iterable[str]) -> Dict[str, Tuple[str
     wrong = {task: rows.get(task) for task in wanted if rows.get(task, ("missing", 0, 0))[0] != "done" or rows[task][2] != 1}
     assert not wrong, f"{len(wrong)} of {len(wanted)} tasks are not done once: {dict(list(wrong.items())[:5])}"
     return rows
+
+
+# What must be the same whoever is asked, whenever: a task's end is recorded once.
+END = ("task_id", "status", "verdict", "attempt", "exit_code", "signal", "stdout", "stderr", "reason")
+
+
+def assert_same_end(first: Dict[str, dict], *later: Dict[str, dict]) -> None:
+    """Answers of the API, task id -> result: every task of the first has one end, and it is the same in all later ones."""
+    for answers in later:
+        missing = set(first) - set(answers)
+        assert not missing, f"{len(missing)} tasks are not known any more: {sorted(missing)[:5]}"
+        wrong = {
+            task: [{key: result.get(key) for key in END} for result in (first[task], answers[task])]
+            for task in first
+            if any(first[task].get(key) != answers[task].get(key) for key in END)
+        }
+        assert not wrong, f"{len(wrong)} tasks have ended twice, differently: {dict(list(wrong.items())[:3])}"

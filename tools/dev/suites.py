@@ -11,7 +11,7 @@ from typing import Callable, Dict, List, Sequence
 from stack import repository_root
 from stack.docker_engine import DockerEngine
 
-from . import build, images, userns
+from . import build, cluster, images, userns
 from . import fuzz as fuzzing
 from .say import Failure, say
 
@@ -73,11 +73,35 @@ def fuzz(_preset: str, extra: Sequence[str]) -> bool:
     return fuzzing.fuzz([fuzzing.ALL], int(extra[0] if extra else FUZZ_SECONDS))
 
 
+def kubernetes(preset: str, extra: Sequence[str]) -> bool:
+    """The `dev` overlay in a real cluster of this machine; then, beside it, the client and the backend by themselves."""
+    installed = cluster.Cluster()
+    say(f"RunWave runs in the cluster: {installed.up()}")
+    named = [argument for argument in extra if (repository_root() / argument.partition("::")[0]).exists()]
+    is_right = _run([sys.executable, "-m", "pytest", *([] if named else ["tests/kubernetes"]), *extra], preset)
+    return is_right and (bool(extra) or _kubernetes_backend(preset, installed))
+
+
+def _kubernetes_backend(preset: str, installed: cluster.Cluster) -> bool:
+    os.environ.update(installed.env, RUNWAVE_TEST_KUBECONFIG=installed.env["KUBECONFIG"])
+    folder = repository_root() / "build" / preset
+    image = installed.state / "runwave-runner.tar"
+    steps = [
+        ["tests/cluster/runner_image", str(folder / "runner-images/runner/runwave-runner"), str(image)],
+        ["tests/cluster/cluster", "load", str(image)],
+        [str(folder / "tests/cluster/test_kube_live")],
+        [str(folder / "tests/conformance/backend_conformance"), "kubernetes"],
+        [sys.executable, "-m", "pytest", "-n", "4", "tests/cluster"],
+    ]
+    return all(_run(argv, preset) for argv in steps)
+
+
 SUITES: Dict[str, Callable[[str, Sequence[str]], bool]] = {
     "unit": unit,
     "integration": integration,
     "hostile": hostile,
     "compose": compose,
+    "kubernetes": kubernetes,
     "load": load,
     "fuzz": fuzz,
 }
