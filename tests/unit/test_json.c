@@ -119,11 +119,11 @@ static const struct {
 static void test_a_peer_may_send_inexact_integers(void **state)
 {
     (void)state;
-    static const struct rw_json_limits limits = {.bytes_max = 64, .depth_max = 1, .values_max = 1, .is_inexact = true};
+    static const struct rw_json_limits inexact = {.bytes_max = 64, .depth_max = 1, .values_max = 1, .is_inexact = true};
     static const char text[] = "1763942400123456789";
     struct rw_error err = {0};
     RW_AUTO(cJSON_Delete) cJSON *json = NULL;
-    assert_ok(rw_json_parse(rw_bytes_of(text, sizeof(text) - 1), &limits, &json, &err), &err);
+    assert_ok(rw_json_parse(rw_bytes_of(text, sizeof(text) - 1), &inexact, &json, &err), &err);
     assert_true(json->valuedouble > 1.7e18 && json->valuedouble < 1.8e18);
 }
 
