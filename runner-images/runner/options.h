@@ -19,12 +19,12 @@ struct options {
     const char *cgroup; /* NULL: none */
     const char *sweep;  /* sweep: the cgroup's name */
     const struct sandbox_strategy *strategy;
-    int secret_fd;  /* -1: the secret is in the environment */
+    int secret_fd;           /* -1: the secret is in the environment */
     const char *secret_file; /* or here; NULL: not */
-    int control_fd; /* -1: none */
-    uint32_t slots; /* jobs at a time */
-    uint32_t uses;  /* jobs in its life; 0: no end */
-    bool is_worker; /* not an option: a steward's, for one job */
+    int control_fd;          /* -1: none */
+    uint32_t slots;          /* jobs at a time */
+    uint32_t uses;           /* jobs in its life; 0: no end */
+    bool is_worker;          /* not an option: a steward's, for one job */
     struct layers required;
     bool has_uid_base;
     uid_t uid_base;

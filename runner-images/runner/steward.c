@@ -288,6 +288,7 @@ static int try_sandbox(const struct options *options, struct rw_error *err)
     struct options tried = *options;
     RW_AUTO_FREE char *cgroup = options->cgroup ? rw_xasprintf("%s/0", options->cgroup) : NULL;
     tried.cgroup = cgroup;
+    tried.warm = NULL; /* it takes time, and is nothing that a sandbox could lack */
     if (pod_prepare(&pod, &tried, err) < 0) {
         return -1;
     }

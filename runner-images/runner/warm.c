@@ -11,9 +11,7 @@
 #include <rw/auto.h>
 
 #include "../warm/hold.h"
-
-extern const uint8_t warm_library_begin[];
-extern const uint8_t warm_library_end[];
+#include "warm_library.h"
 
 void warm_init(struct warm *warm)
 {
@@ -153,5 +151,5 @@ int warm_text_open(const char *name, struct rw_bytes text, struct rw_error *err)
 
 int warm_library_open(struct rw_error *err)
 {
-    return warm_text_open("hold", rw_bytes_of(warm_library_begin, (size_t)(warm_library_end - warm_library_begin)), err);
+    return warm_text_open("hold", rw_bytes_of(warm_library, warm_library_bytes), err);
 }

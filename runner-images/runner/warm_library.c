@@ -1,13 +1,13 @@
 /* The hold as bytes in this program, so that the runner stays one file that needs nothing of the image it is put into. */
-#include <stdint.h>
-
-extern const uint8_t warm_library_begin[];
-extern const uint8_t warm_library_end[];
+#include "warm_library.h"
 
 __asm__(".pushsection .rodata\n"
-        ".global warm_library_begin\n"
-        ".global warm_library_end\n"
-        "warm_library_begin:\n"
+        ".global warm_library\n"
+        ".global warm_library_bytes\n"
+        "warm_library:\n"
         ".incbin \"" WARM_LIBRARY_FILE "\"\n"
-        "warm_library_end:\n"
+        "1:\n"
+        ".balign 8\n"
+        "warm_library_bytes:\n"
+        ".8byte 1b - warm_library\n"
         ".popsection\n");

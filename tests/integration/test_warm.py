@@ -180,6 +180,20 @@ def test_a_job_before_the_compilers_host_is_up_is_compiled_cold():
 
 
 @needs_root
+def test_each_job_of_a_pod_for_many_has_a_runtime_of_its_own():
+    language = LANGUAGES["python"]
+    pod = Pod("root", arguments=["--warm", make_plan(language)], slots=2, uses=0)
+    try:
+        pod.await_ready()
+        source = "import os\nprint(os.listdir('/tmp'), os.getpid(), hash('a'))\nopen('/tmp/mine', 'w')"
+        seen = [pod.run_one(make_job(language, {"source": source}))["stdout"] for _ in range(5)]
+        assert len(set(seen)) == 5 and all(line.startswith(b"[] 2 ") for line in seen), seen
+        assert COLD not in pod.errors()
+    finally:
+        pod.remove()
+
+
+@needs_root
 def test_the_plan_may_stand_in_the_environment(monkeypatch):
     language = LANGUAGES["python"]
     monkeypatch.setenv("RUNWAVE_WARM", make_plan(language))
