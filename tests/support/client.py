@@ -65,7 +65,7 @@ class Api:
         self.session.close()
 
 
-def wait_for(condition, timeout_s: float, what: str):
+def wait_for(condition, timeout_s: float, what: str, interval_s: float = 0.02):
     """The condition's first true value; for things of which no event tells."""
     deadline = time.monotonic() + timeout_s
     while True:
@@ -73,7 +73,7 @@ def wait_for(condition, timeout_s: float, what: str):
         if value:
             return value
         assert time.monotonic() < deadline, f"not within {timeout_s:g} s: {what}"
-        time.sleep(0.02)
+        time.sleep(interval_s)
 
 
 def percentile(values: List[float], share: float) -> float:
