@@ -94,6 +94,32 @@ static void secrets(void **state)
     assert_fails(options_read_secret(&options, secret, &err), &err, CONFIG, "32 bytes");
 }
 
+/* Read once and for all; a link in its place is not followed. */
+static void secret_file(void **state)
+{
+    (void)state;
+    struct rw_error err = {0};
+    uint8_t secret[RW_POD_SECRET_BYTES];
+    RW_AUTO_FREE char *folder = make_folder();
+    RW_AUTO_FREE char *path = rw_xasprintf("%s/secret", folder);
+    RW_AUTO_FREE char *link = rw_xasprintf("%s/link", folder);
+    struct options options = {.secret_fd = -1, .secret_file = path};
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    assert_int_equal(fwrite("CCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCC", 1, RW_POD_SECRET_BYTES, file), RW_POD_SECRET_BYTES);
+    assert_int_equal(fclose(file), 0);
+    assert_int_equal(symlink("secret", link), 0);
+    options.secret_file = link;
+    assert_fails(options_read_secret(&options, secret, &err), &err, CONFIG, "--secret-file");
+    options.secret_file = path;
+    assert_ok(options_read_secret(&options, secret, &err), &err);
+    assert_memory_equal(secret, "CCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCC", RW_POD_SECRET_BYTES);
+    assert_int_equal(access(path, F_OK), -1);
+    assert_fails(options_read_secret(&options, secret, &err), &err, CONFIG, "--secret-file");
+    assert_int_equal(unlink(link), 0);
+    assert_int_equal(rmdir(folder), 0);
+}
+
 static void addresses(void **state)
 {
     (void)state;
@@ -122,6 +148,6 @@ static void addresses(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(good_lines), cmocka_unit_test(bad_lines), cmocka_unit_test(secrets),
-                                       cmocka_unit_test(addresses)};
+                                       cmocka_unit_test(secret_file), cmocka_unit_test(addresses)};
     return cmocka_run_group_tests_name("runner_options", tests, NULL, NULL);
 }
