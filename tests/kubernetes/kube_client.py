@@ -18,6 +18,7 @@ class KubeClient:
         self.kubeconfig = kubeconfig
         self.url = cluster["server"]
         self.session = requests.Session()
+        self.session.trust_env = False  # a proxy, or an authority, of the environment is not for this
         self.session.verify = cluster["certificate-authority"]
         if token:
             self.session.headers["Authorization"] = f"Bearer {token}"
