@@ -33,8 +33,8 @@ static void add_command(cJSON *container, const struct engine_making *making)
     (void)snprintf(slots, sizeof(slots), "%u", making->slots);
     (void)snprintf(uses, sizeof(uses), "%u", making->uses);
     const char *const argv[] = {"--pod",         making->pod,
-                                "--listen",      "unix:" ENGINE_POD_FOLDER "/" ENGINE_POD_SOCKET,
-                                "--secret-file", ENGINE_POD_FOLDER "/" ENGINE_SECRET_FILE,
+                                "--listen",      ENGINE_POD_ADDRESS,
+                                "--secret-file", ENGINE_POD_SECRET,
                                 "--sandbox",     making->has_namespaces ? "namespaces" : "container",
                                 "--slots",       slots,
                                 "--uses",        uses};

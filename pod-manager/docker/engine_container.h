@@ -15,6 +15,8 @@
 #define ENGINE_POD_FOLDER  "/run/runwave"
 #define ENGINE_POD_SOCKET  "pod.sock"
 #define ENGINE_SECRET_FILE "secret"
+#define ENGINE_POD_ADDRESS ("unix:" ENGINE_POD_FOLDER "/" ENGINE_POD_SOCKET)
+#define ENGINE_POD_SECRET  (ENGINE_POD_FOLDER "/" ENGINE_SECRET_FILE)
 
 struct engine_making { /* texts borrowed */
     const char *pod;
