@@ -1,6 +1,6 @@
-/* A runner that vanished in mid-job: did its pod run out of memory, which is the code's doing and a result, or was it lost, which is a new
- * attempt? The platform tells the pod-manager a moment after the connection broke, so it is asked again until it knows. The lease
- * is kept meanwhile: giving it back would end the pod, and with it the trace of what it died of. */
+/* A runner that vanished in mid-job: did its pod run out of memory, which is the code's doing and a result, or was it lost, which is
+ * a new attempt? The platform tells the pod-manager a moment after the connection broke, so it is asked again until it knows. The
+ * lease is kept meanwhile: giving it back would end the pod, and with it the trace of what it died of. */
 #include "attempt_internal.h"
 
 #include <signal.h>

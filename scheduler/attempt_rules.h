@@ -67,7 +67,8 @@ struct attempt_remedy {
 };
 
 const struct attempt_remedy *attempt_remedy(enum attempt_failure failure);
-/* What the end of its pod means for an attempt whose runner vanished; reason: a name of pod-manager/backend_reason.def, NULL: not known. */
+/* What the end of its pod means for an attempt whose runner vanished. reason: a name of pod-manager/backend_reason.def; NULL: not
+ * known. */
 bool attempt_pod_end_is_memory(const char *reason);
 /* What a runner's "refused" means. After the job was sent, only what says that the runner did not take it leaves the attempt
  * uncounted: a job that no runner accepts must not go round for ever. */

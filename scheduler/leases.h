@@ -43,7 +43,8 @@ enum lease_sight {
     LEASE_SIGHT_SERVES,  /* its pod serves, as far as is known */
     LEASE_SIGHT_ENDED,
 };
-/* Exactly once a look unless it was given up. reason: why the pod ended (pod-manager/backend_reason.def), borrowed; NULL: it has not. */
+/* Exactly once a look unless it was given up. reason: why the pod ended (pod-manager/backend_reason.def), borrowed; NULL: it has
+ * not. */
 typedef void (*lease_looked)(void *arg, enum lease_sight sight, const char *reason);
 /* done is called before it returns only if it returns NULL. */
 struct lease_look *leases_look(struct leases *leases, const struct rw_uuid *id, lease_looked done, void *arg);

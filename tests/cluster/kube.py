@@ -135,12 +135,13 @@ class Manager:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
+        named = {} if kubeconfig is False else {"kubeconfig": str(kubeconfig or KUBECONFIG)}  # False: as inside a cluster
         settings = {
             "log": {"level": "debug"},
             "http": {"listen": f"127.0.0.1:{self.port}"},
             "languages_dir": str(folder / "languages"),
             "backend": "kubernetes",
-            "kubernetes": {"namespace": space.name, **({} if kubeconfig is False else {"kubeconfig": str(kubeconfig or KUBECONFIG)})},
+            "kubernetes": {"namespace": space.name, **named},
             **config,
         }
         (folder / "config.yaml").write_text(json.dumps(settings))
@@ -318,7 +319,8 @@ class Throttler:
                     self.end_headers()
                     return
                 upstream = http.client.HTTPSConnection("127.0.0.1", 6443, context=throttler.tls)
-                kept = {name: value for name, value in self.headers.items() if name.lower() not in ("host", "connection", "upgrade")}
+                dropped = ("host", "connection", "upgrade")
+                kept = {name: value for name, value in self.headers.items() if name.lower() not in dropped}
                 upstream.request(self.command, self.path, body, kept)
                 answer = upstream.getresponse()
                 self.send_response(answer.status)

@@ -46,10 +46,31 @@ def test_a_pod_lost_in_mid_task_is_a_new_attempt(k8s, api, blow):
     wait_for(lambda: name_of(victim) not in k8s.names(), 30, "the victim is gone")
 
 
+# Small itself, so that it is the runner that the kernel finds to be the largest: what it fills is files in memory.
+FILLER = """
+#include <stdio.h>
+#include <unistd.h>
+static char block[1 << 16];
+int main(void) {
+    puts("begun");
+    fflush(stdout);
+    sleep(4);
+    for (int i = 0; i < 640; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "/tmp/much%d", i / 64);
+        FILE *file = fopen(name, "a");
+        if (!file || fwrite(block, sizeof block, 1, file) != 1) { perror(name); return 2; }
+        fclose(file);
+    }
+    sleep(20);
+    return 0;
+}
+"""
+
+
 def test_a_pod_that_runs_out_of_memory_is_the_tasks_memory_limit(k8s, api):
-    source = "import time\nprint('begun', flush=True)\ntime.sleep(4)\nx = bytearray(200 << 20)\ntime.sleep(20)"
-    task = api.accepted(language="python", source=source, limits={"memory_bytes": 512 << 20, "wall_ms": 30000})
-    k8s.squeeze(k8s.leased(), 64 << 20)
+    task = api.accepted(language="c", source=FILLER, limits={"wall_ms": 30000})
+    k8s.squeeze(k8s.leased("c"), 24 << 20)
     result = api.result(task, 90)
     assert (result["status"], result["verdict"], result["attempt"]) == ("done", "memory_limit", 1), result
     assert "whole pod" in result["reason"] and result["stdout"] == "begun\n" and result["memory_bytes"] is None
@@ -78,7 +99,8 @@ def test_a_quota_that_is_reached_is_told_and_tasks_wait(k8s):
     hard = {"pods": str(len(k8s.runners()))}
     quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "test", "namespace": RUNNERS_NAMESPACE}}
     k8s.kubectl("apply", "-f", "-", text=json.dumps({**quota, "spec": {"hard": hard}}))
-    wait_for(lambda: k8s.cluster.get("-n", RUNNERS_NAMESPACE, "resourcequota", "test")[0].get("status", {}).get("used"), 20, "counted")
+    asked = ("-n", RUNNERS_NAMESPACE, "resourcequota", "test")
+    wait_for(lambda: k8s.cluster.get(*asked)[0].get("status", {}).get("used"), 20, "counted")
     try:
         with concurrent.futures.ThreadPoolExecutor(5) as pool:
             results = list(pool.map(lambda _: _run(k8s, **sleeper(3)), range(5)))
