@@ -17,6 +17,7 @@
 #include <uv.h>
 
 #include <rw/error.h>
+#include <rw/isolation.h>
 #include <rw/language.h>
 #include <rw/metrics.h>
 #include <rw/runner_protocol.h>
@@ -36,6 +37,12 @@ struct backend_ready {     /* all borrowed during the event */
     const uint8_t *secret; /* RW_POD_SECRET_BYTES: known to this pod's runner alone */
 };
 
+struct backend_adopted {
+    const char *language; /* as given to create, '+' perhaps become 'p' */
+    enum rw_isolation isolation;
+    bool is_leased;
+};
+
 struct backend_events {
     void (*ready)(void *arg, const char *pod, const struct backend_ready *info);
     void (*failed)(void *arg, const char *pod, enum backend_reason reason, const char *detail);
@@ -46,11 +53,18 @@ struct backend_events {
     /* Which layers of the sandbox are in force, in the words of runwave-runner --require; whenever that is found out. */
     void (*layers)(void *arg, const char *layers);
     /* A pod that an earlier instance has made is ours from now on, as if create had made it: `ready` may follow (not when it is leased), and
-     * `gone` will. language: as given to create, '+' perhaps become 'p'. Only from backends whose pods outlive the manager. */
-    void (*adopted)(void *arg, const char *pod, const char *language, bool is_leased);
+     * `gone` will. Only from backends whose pods outlive the manager. */
+    void (*adopted)(void *arg, const char *pod, const struct backend_adopted *info);
     /* Pods of its language are made otherwise by now: it is to be replaced when no lease needs it. Once a pod. */
     void (*stale)(void *arg, const char *pod);
     void *arg;
+};
+
+struct backend_wish { /* what kind of pod; borrowed during the call */
+    const char *language;
+    enum rw_isolation isolation;
+    uint32_t slots; /* attempts at a time; 1 at the level pod */
+    uint32_t uses;  /* attempts in its life; 0: no end; 1 at the level pod */
 };
 
 struct backend_listed {
@@ -75,18 +89,15 @@ struct backend_options {
 };
 
 struct backend_class {
-    const char *name; /* in the configuration: `backend: local` */
-    struct {
-        uint32_t slots; /* leases a pod holds at a time */
-        uint32_t uses;  /* leases it serves in its life; 0: no end */
-    } pod;
+    const char *name;      /* in the configuration: `backend: local` */
+    bool has_sandbox_pods; /* can make pods of the isolation level sandbox, too */
     uint32_t creating_max; /* pods in the making at a time; 0: no bound. prepare may set config->creating_max instead */
     /* Defaults and checks of the backend's own section of the configuration. CONFIG. */
     int (*prepare)(struct manager_config *config, struct rw_error *err);
     /* Removes what an earlier instance has left, or takes it over. */
     int (*open)(const struct backend_options *options, struct backend **ret_backend, struct rw_error *err);
     /* -1: there is no such pod and no event will come. */
-    int (*create)(struct backend *backend, const char *pod, const char *language, struct rw_error *err);
+    int (*create)(struct backend *backend, const char *pod, const struct backend_wish *wish, struct rw_error *err);
     /* A name that is not known (any more) is no fault. Safe to repeat, also to go from gently to at once. */
     void (*destroy)(struct backend *backend, const char *pod, enum backend_manner manner);
     /* Optional. The pod has been leased: for those who look at the platform, and for the instance that comes after this one. */

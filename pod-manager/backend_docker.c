@@ -295,9 +295,9 @@ static int docker_open(const struct backend_options *options, struct backend **r
     return 0;
 }
 
-static int docker_create(struct backend *backend, const char *pod, const char *language, struct rw_error *err)
+static int docker_create(struct backend *backend, const char *pod, const struct backend_wish *wish, struct rw_error *err)
 {
-    return docker_pod_create((struct docker *)backend, pod, language, err);
+    return docker_pod_create((struct docker *)backend, pod, wish->language, err);
 }
 
 static void docker_destroy(struct backend *backend, const char *name, enum backend_manner manner)
@@ -392,7 +392,6 @@ static void docker_close(struct backend *backend)
 
 const struct backend_class backend_docker = {
     .name = "docker",
-    .pod = {.slots = 1, .uses = 1},
     .creating_max = CREATING_MAX_DEFAULT,
     .prepare = docker_prepare,
     .open = docker_open,

@@ -17,6 +17,7 @@
 #include "kubernetes.h"
 
 enum { LEASE_DURATION_MS = 15000, LEASE_DEADLINE_MS = 10000, LEASE_RETRY_MS = 2000 }; /* as client-go has them */
+enum { SHARED_MARK_S = 60 };
 enum { ANCHOR_PERIOD_MS = 60000, ANCHOR_RETRY_MS = 2000, VIEW_PATIENCE_MS = 20000, CREATING_MAX_DEFAULT = 16 };
 
 /* ---- configuration ---- */
@@ -248,9 +249,9 @@ static int kubernetes_open(const struct backend_options *options, struct backend
     return 0;
 }
 
-static int kubernetes_create(struct backend *backend, const char *name, const char *language, struct rw_error *err)
+static int kubernetes_create(struct backend *backend, const char *name, const struct backend_wish *wish, struct rw_error *err)
 {
-    return kubernetes_pod_create((struct kubernetes *)backend, name, language, err);
+    return kubernetes_pod_create((struct kubernetes *)backend, name, wish, err);
 }
 
 static struct kubernetes_pod *find_pod(const struct kubernetes *kubernetes, const char *name)
@@ -273,8 +274,11 @@ static void kubernetes_destroy(struct backend *backend, const char *name, enum b
 static void kubernetes_mark_leased(struct backend *backend, const char *name, uint32_t deadline_ms)
 {
     struct kubernetes_pod *pod = find_pod((const struct kubernetes *)backend, name);
-    if (pod && pod->is_ours) {
-        pod->leased_until_s = (rw_realtime_us() / 1000 + deadline_ms) / 1000;
+    int64_t until_s = (rw_realtime_us() / 1000 + deadline_ms) / 1000;
+    bool is_shared = pod && pod->seen.isolation == RW_ISOLATION_SANDBOX;
+    if (pod && pod->is_ours && (!is_shared || until_s > pod->leased_until_s)) {
+        /* Of a pod with many leases a change each would be too much: it is marked for a while longer. */
+        pod->leased_until_s = until_s + (is_shared ? SHARED_MARK_S : 0);
         pod->wants_mark = true; /* from the tick: most tasks are over before, and need none */
     }
 }
@@ -340,7 +344,7 @@ static void kubernetes_close(struct backend *backend)
 
 const struct backend_class backend_kubernetes = {
     .name = "kubernetes",
-    .pod = {.slots = 1, .uses = 1},
+    .has_sandbox_pods = true,
     .creating_max = CREATING_MAX_DEFAULT,
     .prepare = kubernetes_prepare,
     .open = kubernetes_open,

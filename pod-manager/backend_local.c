@@ -12,7 +12,13 @@
 
 enum { PROBE_PERIOD_MS = 30000, UID_BASE_DEFAULT = 1879048192 };
 /* Overlap of pods on their way in and out, and of an earlier instance's. */
-enum { SLOTS_PER_POD = 2, SLOTS_SPARE = 64 };
+enum { PLACES_PER_POD = 2, PLACES_SPARE = 64 };
+
+/* Two for each sandbox. A pod of many has as many prepared as it has slots, besides those in use. */
+static uint32_t ids_per_block(const struct manager_config *config)
+{
+    return config->isolation.is_offered[RW_ISOLATION_SANDBOX] ? 4 * config->isolation.slots : 2;
+}
 
 static int local_prepare(struct manager_config *config, struct rw_error *err)
 {
@@ -39,10 +45,13 @@ static int local_prepare(struct manager_config *config, struct rw_error *err)
     if (geteuid() == 0 && !local->uid_base) {
         local->uid_base = UID_BASE_DEFAULT;
     }
+    if (config->isolation.is_offered[RW_ISOLATION_SANDBOX] && strcmp(local->sandbox, "namespaces") != 0) {
+        return rw_fail(err, CONFIG, "local.sandbox: the isolation level sandbox needs namespaces");
+    }
     if (config->require.cgroup && !local->cgroup[0]) {
         return rw_fail(err, CONFIG, "require.cgroup: local.cgroup is empty, so that pods have none");
     }
-    uint64_t uid_end = local->uid_base + 2 * ((uint64_t)config->pods_max * SLOTS_PER_POD + SLOTS_SPARE);
+    uint64_t uid_end = local->uid_base + ids_per_block(config) * ((uint64_t)config->pods_max * PLACES_PER_POD + PLACES_SPARE);
     if (local->uid_base && (local->uid_base < 65536 || uid_end > INT32_MAX)) {
         return rw_fail(err, CONFIG, "local.uid_base: must be 65536 at least, and %d at most with all that pods_max needs behind it",
                        INT32_MAX);
@@ -89,7 +98,7 @@ static void probe(struct local *local)
 static void free_local(struct local *local)
 {
     local_run_dir_close(local);
-    free(local->slots);
+    free(local->blocks);
     free(local);
 }
 
@@ -101,10 +110,11 @@ static int local_open(const struct backend_options *options, struct backend **re
     local->catalogue = options->config->cold ? NULL : options->catalogue;
     local->required = options->config->required;
     local->events = options->events;
+    local->ids_per_block = ids_per_block(options->config);
     local->run_dir_fd = -1;
     local->lock_fd = -1;
-    local->n_slots = (int)options->config->pods_max * SLOTS_PER_POD + SLOTS_SPARE;
-    local->slots = rw_xcalloc((size_t)local->n_slots, sizeof(*local->slots));
+    local->n_blocks = (int)options->config->pods_max * PLACES_PER_POD + PLACES_SPARE;
+    local->blocks = rw_xcalloc((size_t)local->n_blocks, sizeof(*local->blocks));
     if (local_run_dir_open(local, err)) {
         free_local(local);
         return -1;
@@ -115,9 +125,9 @@ static int local_open(const struct backend_options *options, struct backend **re
     return 0;
 }
 
-static int local_create(struct backend *backend, const char *pod, const char *language, struct rw_error *err)
+static int local_create(struct backend *backend, const char *pod, const struct backend_wish *wish, struct rw_error *err)
 {
-    return local_pod_start((struct local *)backend, pod, language, err);
+    return local_pod_start((struct local *)backend, pod, wish, err);
 }
 
 static void local_destroy(struct backend *backend, const char *name, enum backend_manner manner)
@@ -191,7 +201,7 @@ static void local_close(struct backend *backend)
 
 const struct backend_class backend_local = {
     .name = "local",
-    .pod = {.slots = 1, .uses = 1},
+    .has_sandbox_pods = true,
     .creating_max = 8,
     .prepare = local_prepare,
     .open = local_open,

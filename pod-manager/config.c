@@ -15,6 +15,17 @@ static const cyaml_schema_field_t scaling_fields[] = {
     CYAML_FIELD_END,
 };
 
+static const cyaml_schema_value_t level_schema = {CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 1, 16)};
+
+static const cyaml_schema_field_t isolation_fields[] = {
+    CYAML_FIELD_STRING_PTR("default", CYAML_FLAG_OPTIONAL, struct isolation_config, usual, 1, 16),
+    CYAML_FIELD_SEQUENCE_COUNT("offered", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct isolation_config, offered, n_offered,
+                               &level_schema, 1, _RW_ISOLATION_MAX),
+    CYAML_FIELD_UINT("slots", CYAML_FLAG_OPTIONAL, struct isolation_config, slots),
+    CYAML_FIELD_UINT("uses", CYAML_FLAG_OPTIONAL, struct isolation_config, uses),
+    CYAML_FIELD_END,
+};
+
 static const cyaml_schema_field_t require_fields[] = {
     CYAML_FIELD_STRING_PTR("isolation", CYAML_FLAG_OPTIONAL, struct require_config, isolation, 1, 32),
     CYAML_FIELD_BOOL("own_uid", CYAML_FLAG_OPTIONAL, struct require_config, own_uid),
@@ -73,6 +84,7 @@ static const cyaml_schema_field_t manager_fields[] = {
     CYAML_FIELD_UINT("ready_timeout_ms", CYAML_FLAG_OPTIONAL, struct manager_config, ready_timeout_ms),
     CYAML_FIELD_UINT("drain_ms", CYAML_FLAG_OPTIONAL, struct manager_config, drain_ms),
     CYAML_FIELD_MAPPING("scaling", CYAML_FLAG_OPTIONAL, struct manager_config, scaling, scaling_fields),
+    CYAML_FIELD_MAPPING("isolation", CYAML_FLAG_OPTIONAL, struct manager_config, isolation, isolation_fields),
     CYAML_FIELD_MAPPING("require", CYAML_FLAG_OPTIONAL, struct manager_config, require, require_fields),
     CYAML_FIELD_MAPPING("local", CYAML_FLAG_OPTIONAL, struct manager_config, local, local_fields),
     CYAML_FIELD_MAPPING("kubernetes", CYAML_FLAG_OPTIONAL, struct manager_config, kubernetes, kubernetes_fields),
@@ -100,6 +112,8 @@ static int prepare_numbers(struct manager_config *config, struct rw_error *err)
         {"lease_start_ms", &config->lease_start_ms, 15000, 100, 3600000},
         {"ready_timeout_ms", &config->ready_timeout_ms, 15000, 100, 600000},
         {"drain_ms", &config->drain_ms, 30000, 1, 3600000},
+        {"isolation.slots", &config->isolation.slots, 4, 1, 64},
+        {"isolation.uses", &config->isolation.uses, 1000, 1, 1000000},
         {"scaling.rate_window_ms", &config->scaling.rate_window_ms, 10000, 100, 3600000},
         {"scaling.shrink_delay_ms", &config->scaling.shrink_delay_ms, 30000, 1, 3600000},
         {"scaling.shrink_step_ms", &config->scaling.shrink_step_ms, 5000, 1, 3600000},
@@ -113,6 +127,37 @@ static int prepare_numbers(struct manager_config *config, struct rw_error *err)
         }
     }
     return 0;
+}
+
+static int offer(struct isolation_config *isolation, const char *key, const char *name, const struct backend_class *class,
+                 struct rw_error *err)
+{
+    enum rw_isolation level = rw_isolation_parse(name);
+    if (level == _RW_ISOLATION_INVALID) {
+        return rw_fail(err, CONFIG, "isolation.%s: must be pod or sandbox", key);
+    }
+    if (level == RW_ISOLATION_SANDBOX && !class->has_sandbox_pods) {
+        return rw_fail(err, CONFIG, "isolation.%s: the backend %s makes no pods of the level sandbox", key, class->name);
+    }
+    isolation->is_offered[level] = true;
+    return 0;
+}
+
+static int prepare_isolation(struct isolation_config *isolation, const struct backend_class *class, struct rw_error *err)
+{
+    if (!isolation->usual) {
+        isolation->usual = rw_xstrdup(rw_isolation_name(RW_ISOLATION_POD));
+    }
+    for (unsigned i = 0; i < isolation->n_offered; i++) {
+        if (offer(isolation, "offered", isolation->offered[i], class, err)) {
+            return -1;
+        }
+    }
+    isolation->level = rw_isolation_parse(isolation->usual);
+    if (isolation->level != _RW_ISOLATION_INVALID && isolation->n_offered > 0 && !isolation->is_offered[isolation->level]) {
+        return rw_fail(err, CONFIG, "isolation.default: %s is not among those offered", isolation->usual);
+    }
+    return offer(isolation, "default", isolation->usual, class, err);
 }
 
 /* In the words of runwave-runner --require. */
@@ -151,5 +196,8 @@ int manager_config_prepare(void *raw, struct rw_error *err)
     if (!class) {
         return rw_fail(err, CONFIG, "backend: there is none of the name \"%s\"", config->backend);
     }
-    return prepare_numbers(config, err) || prepare_required(config, err) || class->prepare(config, err) ? -1 : 0;
+    return prepare_numbers(config, err) || prepare_isolation(&config->isolation, class, err) || prepare_required(config, err) ||
+                   class->prepare(config, err)
+               ? -1
+               : 0;
 }

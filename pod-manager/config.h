@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include <rw/config.h>
+#include <rw/isolation.h>
 
 enum { REQUIRED_BYTES = 96 };
 
@@ -49,6 +50,16 @@ struct docker_config {
     uint32_t creating_max;
 };
 
+struct isolation_config {
+    char *usual;    /* of leases that name none */
+    char **offered; /* NULL: the usual one */
+    unsigned n_offered;
+    uint32_t slots;
+    uint32_t uses;
+    bool is_offered[_RW_ISOLATION_MAX]; /* not a key */
+    enum rw_isolation level;            /* usual, as a level; not a key */
+};
+
 struct scaling_config {
     uint32_t rate_window_ms;
     uint32_t shrink_delay_ms;
@@ -68,6 +79,7 @@ struct manager_config {
     uint32_t ready_timeout_ms;
     uint32_t drain_ms;
     struct scaling_config scaling;
+    struct isolation_config isolation;
     struct require_config require;
     struct local_config local;
     struct kubernetes_config kubernetes;

@@ -11,6 +11,7 @@
 #include <rw/log.h>
 
 enum {
+    ISOLATION_BYTES_MAX = 16,
     WAIT_MS_MAX = 60000,
     DEADLINE_MS_MAX = 3600000,
     BODY_BYTES_MAX = 4096,
@@ -67,6 +68,7 @@ static void reply_refusal(struct rw_http_request *http, const struct rw_error *e
 
 struct lease_body {
     const char *language;
+    const char *isolation;
     int64_t wait_ms;
     int64_t deadline_ms;
     const char *task_id;
@@ -75,6 +77,7 @@ struct lease_body {
 
 static const struct rw_json_field lease_fields[] = {
     {"language", RW_JSON_STRING, true, 1, RW_LANGUAGE_ID_BYTES_MAX, offsetof(struct lease_body, language), SIZE_MAX},
+    {"isolation", RW_JSON_STRING, false, 1, ISOLATION_BYTES_MAX, offsetof(struct lease_body, isolation), SIZE_MAX},
     {"wait_ms", RW_JSON_INT, false, 0, WAIT_MS_MAX, offsetof(struct lease_body, wait_ms), SIZE_MAX},
     {"deadline_ms", RW_JSON_INT, true, 1, DEADLINE_MS_MAX, offsetof(struct lease_body, deadline_ms), SIZE_MAX},
     {"task_id", RW_JSON_STRING, false, RW_UUID_TEXT_BYTES - 1, RW_UUID_TEXT_BYTES - 1, offsetof(struct lease_body, task_id),
@@ -137,10 +140,6 @@ static int parse_lease(const struct http_api *api, struct rw_http_request *http,
     if (fields->count > 0) {
         return rw_fail(err, FIELDS, "the request for a lease is not right");
     }
-    const struct rw_language *language = rw_catalogue_find(api->manager->catalogue, body.language);
-    if (!language) {
-        return rw_fail(err, NOT_FOUND, "there is no language \"%s\"", body.language);
-    }
     *wish = (struct manager_request){.wait_ms = (uint32_t)body.wait_ms,
                                      .deadline_ms = (uint32_t)body.deadline_ms,
                                      .attempt = body.attempt,
@@ -149,10 +148,14 @@ static int parse_lease(const struct http_api *api, struct rw_http_request *http,
                                      .granted = on_granted,
                                      .refused = on_refused};
     (void)snprintf(wish->task_id, sizeof(wish->task_id), "%s", body.task_id ? body.task_id : "");
-    while (rw_catalogue_at(api->manager->catalogue, wish->language) != language) {
-        wish->language++;
+    if (manager_find_pool(api->manager, body.language, body.isolation, &wish->pool, err) == 0) {
+        return 0;
     }
-    return 0;
+    if (err->code == RW_ERR_UNSUPPORTED) {
+        rw_field_errors_add(fields, "isolation", "%s", err->message);
+        return rw_fail(err, FIELDS, "the request for a lease is not right");
+    }
+    return -1;
 }
 
 static void handle_lease(void *ctx, struct rw_http_request *http)
@@ -339,7 +342,8 @@ static cJSON *describe_pod(const struct listing *listing, const struct manager_p
     char id[RW_UUID_TEXT_BYTES];
     cJSON *json = cJSON_CreateObject();
     rw_json_add_string(json, "pod", pod->name);
-    rw_json_add_string(json, "language", listing->manager->languages[state->pool->index].language->id);
+    rw_json_add_string(json, "language", listing->manager->by_pool[state->pool->index].language->id);
+    rw_json_add_string(json, "isolation", rw_isolation_name(listing->manager->by_pool[state->pool->index].isolation));
     rw_json_add_string(json, "phase", pool_phase_name(state->phase));
     rw_json_add_int(json, "age_ms", listing->now_ms - state->created_ms);
     if (pod->leases) {

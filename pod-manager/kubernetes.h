@@ -40,6 +40,7 @@ struct kubernetes_pod {
     struct kubernetes *kubernetes;
     enum kubernetes_step step;
     struct kube_pod seen; /* as last read; the name always, the rest once it is in the view */
+    uint32_t slots, uses; /* of one that is made here */
     uint8_t secret[RW_POD_SECRET_BYTES];
     struct kube_call *call;     /* create or delete, under way */
     struct kube_call *mark;     /* the label change, under way */
@@ -48,6 +49,7 @@ struct kubernetes_pod {
     int64_t born_ms;            /* by our clock */
     enum backend_reason reason; /* once it has failed or is ending */
     char detail[KUBE_DETAIL_BYTES];
+    int64_t unready_ms;     /* since when it is not ready any more although it was; 0: it is */
     int64_t leased_until_s; /* real time, of a lease that has been marked or adopted; 0: none */
     bool is_ours;           /* the manager knows it */
     bool is_adopted;
@@ -112,7 +114,7 @@ struct kubernetes {
 };
 
 /* kubernetes_pod.c */
-int kubernetes_pod_create(struct kubernetes *kubernetes, const char *name, const char *language, struct rw_error *err);
+int kubernetes_pod_create(struct kubernetes *kubernetes, const char *name, const struct backend_wish *wish, struct rw_error *err);
 void kubernetes_pod_end(struct kubernetes_pod *pod);                  /* destroy */
 void kubernetes_pod_adopt(struct kubernetes_pod *pod);                /* one that is seen becomes ours */
 void kubernetes_pod_let_go(struct kubernetes_pod *pod);               /* ours becomes somebody else's */
@@ -125,8 +127,10 @@ void kubernetes_pod_free(struct kubernetes_pod *pod); /* no calls under way any 
 /* kubernetes_view.c */
 void kubernetes_view_open(struct kubernetes *kubernetes, struct rw_metrics *metrics);
 void kubernetes_view_close(struct kubernetes *kubernetes);
-/* The template pods of a language are made from; NULL: none. */
-const struct kubernetes_template *kubernetes_template_of(const struct kubernetes *kubernetes, const char *language);
+/* The template that pods of a language at a level are made from: runner-<language>, else runner; at the level sandbox sandbox-<language>,
+ * else sandbox. NULL: none. */
+const struct kubernetes_template *kubernetes_template_of(const struct kubernetes *kubernetes, const char *language,
+                                                         enum rw_isolation isolation);
 
 /* kubernetes_notes.c */
 void kubernetes_note_trouble(struct kubernetes_pod *pod, enum backend_reason reason, const char *detail); /* an Event */

@@ -15,7 +15,7 @@
 #include "kubernetes.h"
 
 enum { LEASE_SLACK_S = 5, LEASE_LONGEST_MS = 3600000 };
-enum { RETRY_BASE_MS = 100, RETRY_MAX_MS = 5000, DELETE_AGAIN_MS = 3000, TELL_BEFORE_MS = 1000 };
+enum { RETRY_BASE_MS = 100, RETRY_MAX_MS = 5000, DELETE_AGAIN_MS = 3000, TELL_BEFORE_MS = 1000, UNREADY_MS = 5000 };
 
 static enum backend_reason reason_of(const struct kube_pod *seen)
 {
@@ -201,16 +201,19 @@ static void on_created(void *arg, const struct kube_answer *answer, const struct
 static int make(const struct kubernetes_pod *pod, cJSON **ret_body, struct rw_error *err)
 {
     const struct kubernetes *kubernetes = pod->kubernetes;
-    const struct kubernetes_template *pod_template = kubernetes_template_of(kubernetes, pod->seen.language);
+    const struct kubernetes_template *pod_template = kubernetes_template_of(kubernetes, pod->seen.language, pod->seen.isolation);
     if (!pod_template) {
-        return rw_fail(err, CONFIG, "there is no PodTemplate runner-%s and no PodTemplate runner in namespace %s",
-                       pod->seen.language, kubernetes->namespace_);
+        return rw_fail(err, CONFIG, "there is no PodTemplate for %s at the isolation level %s in namespace %s", pod->seen.language,
+                       rw_isolation_name(pod->seen.isolation), kubernetes->namespace_);
     }
     const struct rw_language *language = kubernetes->catalogue ? rw_catalogue_find(kubernetes->catalogue, pod->seen.language)
                                                                : NULL;
     struct kube_pod_making making = {
         .name = pod->seen.name,
         .language = pod->seen.language,
+        .isolation = pod->seen.isolation,
+        .slots = pod->slots,
+        .uses = pod->uses,
         .instance = kubernetes->config->instance,
         .secret = pod->secret,
         .required = kubernetes->required,
@@ -237,7 +240,7 @@ static int send_create(struct kubernetes_pod *pod, struct rw_error *err)
     return 0;
 }
 
-int kubernetes_pod_create(struct kubernetes *kubernetes, const char *name, const char *language, struct rw_error *err)
+int kubernetes_pod_create(struct kubernetes *kubernetes, const char *name, const struct backend_wish *wish, struct rw_error *err)
 {
     struct kubernetes_pod *known = NULL;
     struct rw_error making;
@@ -250,8 +253,11 @@ int kubernetes_pod_create(struct kubernetes *kubernetes, const char *name, const
     }
     struct kubernetes_pod *pod = kubernetes_pod_add(kubernetes, name);
     char label[BACKEND_NAME_BYTES];
-    kubernetes_label(language, label);
+    kubernetes_label(wish->language, label);
     (void)snprintf(pod->seen.language, sizeof(pod->seen.language), "%s", label);
+    pod->seen.isolation = wish->isolation;
+    pod->slots = wish->slots;
+    pod->uses = wish->uses;
     rw_random_bytes(pod->secret, sizeof(pod->secret));
     pod->is_ours = true;
     pod->step = KUBERNETES_CREATING;
@@ -287,7 +293,9 @@ void kubernetes_pod_adopt(struct kubernetes_pod *pod)
     take_age(pod);
     pod->step = KUBERNETES_LIVING;
     rw_log(RW_LOG_INFO, "adopting a pod", RW_LOG_STR("pod", pod->seen.name), RW_LOG_BOOL("leased", pod->seen.is_leased));
-    kubernetes->events.adopted(kubernetes->events.arg, pod->seen.name, pod->seen.language, pod->seen.is_leased);
+    const struct backend_adopted info = {
+        .language = pod->seen.language, .isolation = pod->seen.isolation, .is_leased = pod->seen.is_leased};
+    kubernetes->events.adopted(kubernetes->events.arg, pod->seen.name, &info);
     if (pod->step == KUBERNETES_LIVING) {
         kubernetes_pod_judge(pod);
     }
@@ -329,6 +337,11 @@ void kubernetes_pod_judge(struct kubernetes_pod *pod)
     } else if (pod->seen.is_ready && *pod->seen.ip && !pod->is_ready_told) {
         be_ready(pod);
     }
+    if (!pod->is_ready_told || pod->seen.is_ready) {
+        pod->unready_ms = 0;
+    } else if (!pod->unready_ms) {
+        pod->unready_ms = rw_monotonic_ms();
+    }
 }
 
 void kubernetes_pod_vanished(struct kubernetes_pod *pod)
@@ -362,11 +375,22 @@ static void check_making(struct kubernetes_pod *pod, int64_t now_ms)
     }
 }
 
+/* Nothing of its own takes a warm pod's readiness away, so it is its node that is not heard of: the cluster says so long before it
+ * gives the pods up. A leased one may still serve, and whoever talks to it notices if not. A kubelet that starts looks at every pod
+ * anew, hence the patience. */
+static void check_node(struct kubernetes_pod *pod, int64_t now_ms)
+{
+    bool is_leased = pod->seen.is_leased || pod->leased_until_s || pod->wants_mark;
+    if (pod->is_ours && pod->unready_ms && !is_leased && now_ms - pod->unready_ms >= UNREADY_MS) {
+        fail(pod, BACKEND_NODE_LOST, "a warm pod that is not ready any more");
+    }
+}
+
 /* Made from a template that is not the current one, or so old that its deadline comes near. */
 static void check_age(struct kubernetes_pod *pod, int64_t now_ms)
 {
     const struct kubernetes *kubernetes = pod->kubernetes;
-    const struct kubernetes_template *pod_template = kubernetes_template_of(kubernetes, pod->seen.language);
+    const struct kubernetes_template *pod_template = kubernetes_template_of(kubernetes, pod->seen.language, pod->seen.isolation);
     bool is_other = pod_template && strcmp(pod_template->version, pod->seen.template_version) != 0;
     bool is_old = now_ms - pod->born_ms >= (int64_t)kubernetes->config->active_deadline_s * 500;
     if (pod->is_ours && !pod->is_stale_told && (is_other || is_old)) {
@@ -414,6 +438,9 @@ void kubernetes_pod_tick(struct kubernetes_pod *pod, int64_t now_ms)
     }
     if (pod->step == KUBERNETES_LIVING && pod->is_in_view) {
         check_making(pod, now_ms);
+    }
+    if (pod->step == KUBERNETES_LIVING && pod->is_in_view) {
+        check_node(pod, now_ms);
     }
     if (pod->step == KUBERNETES_LIVING && pod->is_in_view) {
         check_age(pod, now_ms);

@@ -10,7 +10,8 @@
 #include "kube_stream.h"
 #include "kubernetes.h"
 
-#define TEMPLATE_FOR_ALL "runner"
+/* Of PodTemplates: that one for every language, and with "-<language>" behind it the one for that language. */
+static const char *const template_names[_RW_ISOLATION_MAX] = {[RW_ISOLATION_POD] = "runner", [RW_ISOLATION_SANDBOX] = "sandbox"};
 
 /* ---- pods ---- */
 
@@ -103,12 +104,13 @@ static struct kubernetes_template *find_template(const struct kubernetes *kubern
     return pod_template;
 }
 
-const struct kubernetes_template *kubernetes_template_of(const struct kubernetes *kubernetes, const char *language)
+const struct kubernetes_template *kubernetes_template_of(const struct kubernetes *kubernetes, const char *language,
+                                                         enum rw_isolation isolation)
 {
     char name[KUBE_NAME_BYTES];
-    (void)snprintf(name, sizeof(name), TEMPLATE_FOR_ALL "-%s", language);
+    (void)snprintf(name, sizeof(name), "%s-%s", template_names[isolation], language);
     const struct kubernetes_template *own = find_template(kubernetes, name);
-    return own ? own : find_template(kubernetes, TEMPLATE_FOR_ALL);
+    return own ? own : find_template(kubernetes, template_names[isolation]);
 }
 
 static void on_templates_listing(void *arg)
@@ -119,11 +121,22 @@ static void on_templates_listing(void *arg)
     }
 }
 
+static bool is_ours(const char *name)
+{
+    for (int level = 0; level < _RW_ISOLATION_MAX; level++) {
+        size_t len = strlen(template_names[level]);
+        if (strncmp(name, template_names[level], len) == 0 && (name[len] == '\0' || name[len] == '-')) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void on_template_present(void *arg, const cJSON *object)
 {
     struct kubernetes *kubernetes = arg;
     const char *name = kube_string(object, "metadata", "name", NULL);
-    if (!name || strlen(name) >= KUBE_NAME_BYTES || strncmp(name, TEMPLATE_FOR_ALL, strlen(TEMPLATE_FOR_ALL)) != 0) {
+    if (!name || strlen(name) >= KUBE_NAME_BYTES || !is_ours(name)) {
         return;
     }
     struct kubernetes_template *pod_template = find_template(kubernetes, name);

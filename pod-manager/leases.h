@@ -16,7 +16,7 @@ struct lease {
     struct rw_uuid id;
     void *pod;              /* the manager's; NULL: gone */
     const char *end_reason; /* why its pod serves no longer, static; NULL: it does */
-    size_t language;
+    size_t pool;            /* its index */
     int64_t granted_ms;
     int64_t deadline_ms;              /* soon after the grant, until its holder says that it has begun */
     int64_t started_deadline_ms;      /* from then on */

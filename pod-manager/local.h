@@ -7,7 +7,7 @@
  *   local_helper.c    short-lived runs of the runner program: --probe, --sweep-cgroup
  *
  * A pod that is being made has a socket and a record in run_dir: `<random>.sock`, which the pod-manager binds and hands to the
- * runner, and `<pod>.pod`, one line "pid start-time slot cgroup" by which the next instance knows what a killed one has left. Both
+ * runner, and `<pod>.pod`, one line "pid start-time block cgroup" by which the next instance knows what a killed one has left. Both
  * go with the pod. Runners of a killed pod-manager that have a job finish it; until then they keep their user ids. */
 #ifndef LOCAL_H
 #define LOCAL_H
@@ -34,7 +34,7 @@ struct local_pod {
     char socket_name[LOCAL_SOCKET_NAME_BYTES];
     char cgroup[LOCAL_CGROUP_BYTES]; /* "": none */
     uint8_t secret[RW_POD_SECRET_BYTES];
-    int slot; /* of user ids; -1: none */
+    int block; /* of user ids; -1: none */
     pid_t pid;
     int pidfd;
     uv_poll_t end;      /* of the process: pidfd becomes readable */
@@ -58,7 +58,7 @@ struct local_orphan { /* a runner of an earlier instance */
     char cgroup[LOCAL_CGROUP_BYTES];
     pid_t pid;
     uint64_t start_time;
-    int slot;
+    int block;
     int64_t kill_at_ms;
 };
 
@@ -66,14 +66,15 @@ struct local {
     uv_loop_t *loop;
     const struct local_config *config;
     const struct rw_catalogue *catalogue; /* of what is started ahead; NULL: nothing is */
-    const char *required; /* layers, for the runner's --require; "": none */
+    const char *required;                 /* layers, for the runner's --require; "": none */
     struct backend_events events;
     char *run_dir; /* absolute */
     int run_dir_fd;
     int lock_fd;
-    bool *slots; /* taken ones */
-    int n_slots;
-    int next_slot;
+    bool *blocks;           /* of user ids, by number: taken ones */
+    uint32_t ids_per_block; /* what a pod needs at most: two for each sandbox that it has at a time */
+    int n_blocks;
+    int next_block;
     struct local_pod *pods;
     struct local_orphan *orphans;
     int64_t orphans_at_ms; /* when to look after them again */
@@ -86,7 +87,7 @@ struct local {
 };
 
 /* local_pod.c */
-int local_pod_start(struct local *local, const char *name, const char *language, struct rw_error *err);
+int local_pod_start(struct local *local, const char *name, const struct backend_wish *wish, struct rw_error *err);
 void local_pod_end(struct local_pod *pod, enum backend_manner manner);
 void local_pod_tick(struct local_pod *pod, int64_t now_ms);
 
@@ -104,8 +105,8 @@ void local_run_dir_tick(struct local *local, int64_t now_ms);
 void local_run_dir_close(struct local *local);
 int local_record_write(struct local *local, const struct local_pod *pod, struct rw_error *err);
 void local_record_remove(struct local *local, const char *pod_name);
-int local_slot_take(struct local *local, struct rw_error *err); /* -1: none is left */
-void local_slot_give(struct local *local, int slot);
+int local_block_take(struct local *local, struct rw_error *err); /* -1: none is left */
+void local_block_give(struct local *local, int block);
 
 /* local_helper.c */
 struct local_said {     /* borrowed during the call back */

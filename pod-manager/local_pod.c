@@ -82,7 +82,7 @@ static void remove_traces(struct local_pod *pod)
 {
     (void)unlinkat(pod->local->run_dir_fd, pod->socket_name, 0);
     local_record_remove(pod->local, pod->name);
-    local_slot_give(pod->local, pod->slot);
+    local_block_give(pod->local, pod->block);
     HASH_DEL(pod->local->pods, pod);
 }
 
@@ -171,15 +171,17 @@ static const char *plan_for(const struct local *local, const char *name)
     return language ? rw_language_warm_plan(language) : NULL;
 }
 
-static int spawn(struct local_pod *pod, const char *language, const int fds[static N_FDS], struct rw_error *err)
+static int spawn(struct local_pod *pod, const struct backend_wish *wish, const int fds[static N_FDS], struct rw_error *err)
 {
     const struct local_config *config = pod->local->config;
     char uid_base[16];
+    char slots[16];
+    char uses[16];
     const char *argv[ARGV_MAX] = {config->runner, "--pod", pod->name,   "--listen",     "fd:3", "--secret-fd", "4",
                                   "--control-fd", "5",     "--sandbox", config->sandbox};
     size_t n = 11;
-    if (pod->slot >= 0) {
-        (void)snprintf(uid_base, sizeof(uid_base), "%u", config->uid_base + 2 * (unsigned)pod->slot);
+    if (pod->block >= 0) {
+        (void)snprintf(uid_base, sizeof(uid_base), "%u", config->uid_base + pod->local->ids_per_block * (unsigned)pod->block);
         argv[n++] = "--uid-base";
         argv[n++] = uid_base;
     }
@@ -191,7 +193,15 @@ static int spawn(struct local_pod *pod, const char *language, const int fds[stat
         argv[n++] = "--require";
         argv[n++] = pod->local->required;
     }
-    const char *plan = plan_for(pod->local, language);
+    if (wish->isolation == RW_ISOLATION_SANDBOX) {
+        (void)snprintf(slots, sizeof(slots), "%u", (unsigned)wish->slots);
+        (void)snprintf(uses, sizeof(uses), "%u", (unsigned)wish->uses);
+        argv[n++] = "--slots";
+        argv[n++] = slots;
+        argv[n++] = "--uses";
+        argv[n++] = uses;
+    }
+    const char *plan = plan_for(pod->local, wish->language);
     if (plan) {
         argv[n++] = "--warm";
         argv[n++] = plan;
@@ -217,7 +227,7 @@ static int watch(struct local_pod *pod, int *control_fd, struct rw_error *err)
     return failed ? rw_fail_sys(err, IO, -failed, "watch a runner") : 0;
 }
 
-static int start_process(struct local_pod *pod, const char *language, int *ret_control_fd, struct rw_error *err)
+static int start_process(struct local_pod *pod, const struct backend_wish *wish, int *ret_control_fd, struct rw_error *err)
 {
     char path[SOCKET_PATH_BYTES];
     int pair[2];
@@ -233,7 +243,7 @@ static int start_process(struct local_pod *pod, const char *language, int *ret_c
     RW_AUTO_FD int ours = pair[0];
     RW_AUTO_FD int theirs = pair[1];
     const int fds[N_FDS] = {[FD_LISTEN] = listen_fd, [FD_SECRET] = secret_fd, [FD_CONTROL] = theirs};
-    if (spawn(pod, language, fds, err)) {
+    if (spawn(pod, wish, fds, err)) {
         return -1;
     }
     *ret_control_fd = rw_take_fd(&ours);
@@ -241,10 +251,10 @@ static int start_process(struct local_pod *pod, const char *language, int *ret_c
 }
 
 /* -1 with nothing left, or with a silent process that is waited for. */
-static int start(struct local_pod *pod, const char *language, struct rw_error *err)
+static int start(struct local_pod *pod, const struct backend_wish *wish, struct rw_error *err)
 {
     RW_AUTO_FD int control_fd = -1;
-    if (start_process(pod, language, &control_fd, err)) {
+    if (start_process(pod, wish, &control_fd, err)) {
         remove_traces(pod);
         forget(pod);
         return -1;
@@ -270,20 +280,20 @@ static void name_pod(struct local_pod *pod, const char *name)
     rw_random_bytes(pod->secret, sizeof(pod->secret));
 }
 
-int local_pod_start(struct local *local, const char *name, const char *language, struct rw_error *err)
+int local_pod_start(struct local *local, const char *name, const struct backend_wish *wish, struct rw_error *err)
 {
-    int slot = local->config->uid_base ? local_slot_take(local, err) : -1;
-    if (local->config->uid_base && slot < 0) {
+    int block = local->config->uid_base ? local_block_take(local, err) : -1;
+    if (local->config->uid_base && block < 0) {
         return -1;
     }
     struct local_pod *pod = rw_xcalloc(1, sizeof(*pod));
     pod->local = local;
-    pod->slot = slot;
+    pod->block = block;
     pod->pidfd = -1;
     name_pod(pod, name);
     HASH_ADD_STR(local->pods, name, pod);
     local->n_open++;
-    return start(pod, language, err);
+    return start(pod, wish, err);
 }
 
 void local_pod_end(struct local_pod *pod, enum backend_manner manner)

@@ -1,4 +1,4 @@
-/* The folder of the local backend: its lock, the pods' records, user id slots, and what an earlier instance has left there.
+/* The folder of the local backend: its lock, the pods' records, blocks of user ids, and what an earlier instance has left there.
  *
  * A record outlives a killed pod-manager, so the next one can tell runners that still finish a job (they keep their user ids and
  * their control group until they end) from those that are gone (whose leftovers are swept). Only names made by this program are
@@ -122,8 +122,8 @@ int local_record_write(struct local *local, const struct local_pod *pod, struct 
     char name[BACKEND_NAME_BYTES + 8];
     char text[RECORD_BYTES];
     record_name(pod->name, name);
-    int len = snprintf(text, sizeof(text), "%d %llu %d %s\n", (int)pod->pid, (unsigned long long)start_time_of(pod->pid), pod->slot,
-                       pod->cgroup[0] ? pod->cgroup : "-");
+    int len = snprintf(text, sizeof(text), "%d %llu %d %s\n", (int)pod->pid, (unsigned long long)start_time_of(pod->pid),
+                       pod->block, pod->cgroup[0] ? pod->cgroup : "-");
     RW_AUTO_FD int fd = openat(local->run_dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0 || write(fd, text, (size_t)len) != len) {
         return rw_fail_sys(err, IO, errno, "write %s/%s", local->run_dir, name);
@@ -138,23 +138,23 @@ void local_record_remove(struct local *local, const char *pod_name)
     (void)unlinkat(local->run_dir_fd, name, 0);
 }
 
-int local_slot_take(struct local *local, struct rw_error *err)
+int local_block_take(struct local *local, struct rw_error *err)
 {
-    for (int i = 0; i < local->n_slots; i++) {
-        int slot = (local->next_slot + i) % local->n_slots;
-        if (!local->slots[slot]) {
-            local->slots[slot] = true;
-            local->next_slot = slot + 1; /* not the one that was given back last */
-            return slot;
+    for (int i = 0; i < local->n_blocks; i++) {
+        int block = (local->next_block + i) % local->n_blocks;
+        if (!local->blocks[block]) {
+            local->blocks[block] = true;
+            local->next_block = block + 1; /* not the one that was given back last */
+            return block;
         }
     }
-    return rw_fail(err, UNAVAILABLE, "all %d pairs of user ids are in use", local->n_slots);
+    return rw_fail(err, UNAVAILABLE, "all %d blocks of user ids are in use", local->n_blocks);
 }
 
-void local_slot_give(struct local *local, int slot)
+void local_block_give(struct local *local, int block)
 {
-    if (slot >= 0) {
-        local->slots[slot] = false;
+    if (block >= 0) {
+        local->blocks[block] = false;
     }
 }
 
@@ -163,7 +163,7 @@ static void forget(struct local_orphan *orphan)
     struct local *local = orphan->local;
     DL_DELETE(local->orphans, orphan);
     local_record_remove(local, orphan->name);
-    local_slot_give(local, orphan->slot);
+    local_block_give(local, orphan->block);
     free(orphan);
 }
 
@@ -193,13 +193,13 @@ static bool read_record(struct local *local, const char *file_name, struct local
         return false;
     }
     int pid = 0;
-    int slot = 0;
+    int block = 0;
     unsigned long long start_time = 0;
     char cgroup[LOCAL_CGROUP_BYTES] = "";
-    if (sscanf(text, "%d %llu %d %199s", &pid, &start_time, &slot, cgroup) != 4) {
+    if (sscanf(text, "%d %llu %d %199s", &pid, &start_time, &block, cgroup) != 4) {
         return false;
     }
-    *ret_orphan = (struct local_orphan){.pid = pid, .start_time = start_time, .slot = slot < local->n_slots ? slot : -1};
+    *ret_orphan = (struct local_orphan){.pid = pid, .start_time = start_time, .block = block < local->n_blocks ? block : -1};
     (void)snprintf(ret_orphan->name, sizeof(ret_orphan->name), "%.*s", (int)(strlen(file_name) - strlen(record_suffix)), file_name);
     (void)snprintf(ret_orphan->cgroup, sizeof(ret_orphan->cgroup), "%s", strcmp(cgroup, "-") ? cgroup : "");
     return true;
@@ -220,8 +220,8 @@ static void sweep_record(struct local *local, const char *file_name)
     struct local_orphan *orphan = rw_xmemdup(&found, sizeof(found));
     orphan->local = local;
     orphan->kill_at_ms = rw_monotonic_ms() + ORPHAN_LIFE_MS;
-    if (orphan->slot >= 0) {
-        local->slots[orphan->slot] = true;
+    if (orphan->block >= 0) {
+        local->blocks[orphan->block] = true;
     }
     DL_APPEND(local->orphans, orphan);
     if (!is_running(orphan)) {

@@ -24,7 +24,7 @@ const char *manager_outcome_name(enum manager_outcome outcome)
 static void end_lease(struct manager *manager, struct lease *lease, enum manager_outcome outcome)
 {
     struct manager_pod *pod = lease->pod;
-    struct manager_language_metrics *metrics = &manager->languages[lease->language].metrics;
+    struct manager_pool_metrics *metrics = &manager->by_pool[lease->pool].metrics;
     if (pod) {
         DL_DELETE(pod->leases, lease);
         rw_counter_add(metrics->ended[outcome], 1);
@@ -42,7 +42,7 @@ static void run_grant(struct manager *manager, const struct pool_action *action,
     if (request->has_left(request)) {
         struct rw_error err = {0};
         (void)rw_fail(&err, CANCELLED, "the client left");
-        rw_counter_add(manager->languages[request->language].metrics.left, 1);
+        rw_counter_add(manager->by_pool[request->pool].metrics.left, 1);
         pools_take_back(manager->pools, action->pod, now_ms); /* the next decision gives it to somebody else */
         request->refused(request, &err);
         return;
@@ -50,7 +50,7 @@ static void run_grant(struct manager *manager, const struct pool_action *action,
     struct lease *lease = rw_xcalloc(1, sizeof(*lease));
     lease->id = rw_uuid_v7();
     lease->pod = pod;
-    lease->language = request->language;
+    lease->pool = request->pool;
     lease->granted_ms = now_ms;
     lease->started_deadline_ms = now_ms + request->deadline_ms;
     lease->deadline_ms = now_ms + (request->deadline_ms < manager->config->lease_start_ms ? request->deadline_ms
@@ -60,7 +60,7 @@ static void run_grant(struct manager *manager, const struct pool_action *action,
     leases_add(&manager->leases, lease);
     DL_APPEND(pod->leases, lease);
 
-    struct manager_language_metrics *metrics = &manager_language_of(manager, pod)->metrics;
+    struct manager_pool_metrics *metrics = &manager_pool_of(manager, pod)->metrics;
     rw_counter_add(metrics->granted, 1);
     rw_gauge_add(metrics->leases, 1);
     rw_histogram_observe(metrics->lease_wait, (double)(rw_monotonic_us() - request->wanted_us) / 1e6);
@@ -77,14 +77,13 @@ static void run_grant(struct manager *manager, const struct pool_action *action,
 static void run_reject(struct manager *manager, const struct pool_action *action)
 {
     struct manager_request *request = action->waiter;
-    const struct manager_language *language = &manager->languages[request->language];
+    const struct manager_pool *pool = &manager->by_pool[request->pool];
     struct rw_error err = {0};
-    rw_counter_add(language->metrics.refused[action->why], 1);
+    rw_counter_add(pool->metrics.refused[action->why], 1);
     if (action->why == POOL_WHY_DRAIN) {
         (void)rw_fail(&err, CANCELLED, "the pod manager is stopping");
     } else {
-        (void)rw_fail(&err, UNAVAILABLE, "no %s pod came free within %lld ms", language->language->id,
-                      (long long)action->waited_ms);
+        (void)rw_fail(&err, UNAVAILABLE, "no %s pod came free within %lld ms", pool->language->id, (long long)action->waited_ms);
     }
     request->refused(request, &err);
 }
@@ -140,8 +139,8 @@ void manager_want_lease(struct manager *manager, struct manager_request *request
 {
     int64_t now_ms = rw_monotonic_ms();
     struct rw_error err = {0};
-    if (pools_wait(manager->pools, request->language, now_ms, request->wait_ms, request, &err)) {
-        struct manager_language_metrics *metrics = &manager->languages[request->language].metrics;
+    if (pools_wait(manager->pools, request->pool, now_ms, request->wait_ms, request, &err)) {
+        struct manager_pool_metrics *metrics = &manager->by_pool[request->pool].metrics;
         rw_counter_add(err.code == RW_ERR_OVERLOADED ? metrics->overloaded : metrics->refused[POOL_WHY_DRAIN], 1);
         request->refused(request, &err);
         return;
@@ -224,6 +223,37 @@ void manager_drain(struct manager *manager)
     manager_decide(manager, now_ms);
 }
 
+static void name_pools(struct manager *manager)
+{
+    size_t n_languages = rw_catalogue_count(manager->catalogue);
+    manager->by_pool = rw_xcalloc(n_languages * _RW_ISOLATION_MAX, sizeof(*manager->by_pool));
+    for (size_t i = 0; i < n_languages; i++) {
+        for (int level = 0; level < _RW_ISOLATION_MAX; level++) {
+            if (manager->config->isolation.is_offered[level]) {
+                manager->by_pool[manager->n_pools++] = (struct manager_pool){.language = rw_catalogue_at(manager->catalogue, i),
+                                                                             .isolation = (enum rw_isolation)level};
+            }
+        }
+    }
+}
+
+int manager_find_pool(const struct manager *manager, const char *language, const char *isolation, size_t *ret_pool,
+                      struct rw_error *err)
+{
+    const struct rw_language *found = rw_catalogue_find(manager->catalogue, language);
+    enum rw_isolation level = isolation ? rw_isolation_parse(isolation) : manager->config->isolation.level;
+    if (!found) {
+        return rw_fail(err, NOT_FOUND, "there is no language \"%s\"", language);
+    }
+    for (size_t i = 0; i < manager->n_pools; i++) {
+        if (manager->by_pool[i].language == found && manager->by_pool[i].isolation == level) {
+            *ret_pool = i;
+            return 0;
+        }
+    }
+    return rw_fail(err, UNSUPPORTED, "the isolation level \"%s\" is not offered", isolation ? isolation : "");
+}
+
 static void set_up_pools(struct manager *manager)
 {
     const struct manager_config *config = manager->config;
@@ -238,15 +268,16 @@ static void set_up_pools(struct manager *manager)
                   .shrink_delay_ms = config->scaling.shrink_delay_ms,
                   .shrink_step_ms = config->scaling.shrink_step_ms},
     };
-    RW_AUTO_FREE struct pool_limits *limits = rw_xcalloc(manager->n_languages, sizeof(*limits));
-    for (size_t i = 0; i < manager->n_languages; i++) {
-        const struct rw_language *language = manager->languages[i].language;
-        limits[i] = (struct pool_limits){.warm = language->pool.warm,
-                                         .max = language->pool.max,
-                                         .slots = manager->class->pod.slots,
-                                         .uses = manager->class->pod.uses};
+    RW_AUTO_FREE struct pool_limits *limits = rw_xcalloc(manager->n_pools, sizeof(*limits));
+    for (size_t i = 0; i < manager->n_pools; i++) {
+        const struct manager_pool *pool = &manager->by_pool[i];
+        bool is_shared = pool->isolation == RW_ISOLATION_SANDBOX;
+        limits[i] = (struct pool_limits){.warm = pool->language->pool.warm,
+                                         .max = pool->language->pool.max,
+                                         .slots = is_shared ? config->isolation.slots : 1,
+                                         .uses = is_shared ? config->isolation.uses : 1};
     }
-    manager->pools = pools_new(&rules, limits, manager->n_languages);
+    manager->pools = pools_new(&rules, limits, manager->n_pools);
     pools_set_usable(manager->pools, false); /* until the backend says so */
 }
 
@@ -262,11 +293,7 @@ int manager_open(const struct manager_options *options, struct manager **ret_man
     manager->drained = options->drained;
     manager->drained_arg = options->drained_arg;
     leases_init(&manager->leases);
-    manager->n_languages = rw_catalogue_count(options->catalogue);
-    manager->languages = rw_xcalloc(manager->n_languages, sizeof(*manager->languages));
-    for (size_t i = 0; i < manager->n_languages; i++) {
-        manager->languages[i].language = rw_catalogue_at(options->catalogue, i);
-    }
+    name_pools(manager);
     set_up_pools(manager);
     manager_metrics_register(manager, options->metrics);
     rw_health_set(manager->health, "backend", false, "not known yet");
@@ -313,6 +340,6 @@ void manager_free(struct manager *manager)
     leases_done(&manager->leases);
     pools_free(manager->pools);
     pool_actions_done(&manager->actions);
-    free(manager->languages);
+    free(manager->by_pool);
     free(manager);
 }

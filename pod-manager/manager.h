@@ -45,7 +45,7 @@ struct manager_grant { /* borrowed during the call */
 
 /* A wish for a lease. Exactly one of granted and refused is called, which owns the request from then on. */
 struct manager_request {
-    size_t language; /* index in the catalogue */
+    size_t pool; /* its index: see manager_find_pool */
     uint32_t wait_ms;
     uint32_t deadline_ms;
     int64_t attempt;
@@ -56,7 +56,7 @@ struct manager_request {
     void (*refused)(struct manager_request *request, const struct rw_error *err);
 };
 
-struct manager_language_metrics {
+struct manager_pool_metrics {
     struct rw_gauge *pods[_POOL_PHASE_MAX];
     struct rw_gauge *target;
     struct rw_gauge *target_floor;
@@ -74,9 +74,10 @@ struct manager_language_metrics {
     struct rw_histogram *warm_up;
 };
 
-struct manager_language {
+struct manager_pool {
     const struct rw_language *language; /* borrowed from the catalogue */
-    struct manager_language_metrics metrics;
+    enum rw_isolation isolation;
+    struct manager_pool_metrics metrics;
     char failure[160]; /* why creating failed last */
 };
 
@@ -94,10 +95,10 @@ struct manager {
     struct manager_pod *queue; /* pods to be created, one a turn of the loop, so that a lease never waits for several */
     uv_idle_t creator;
     uv_timer_t janitor;
-    struct rw_metrics *metrics; /* borrowed */
-    struct rw_gauge *layers;    /* NULL: not known yet */
-    struct manager_language *languages;
-    size_t n_languages;
+    struct rw_metrics *metrics;   /* borrowed */
+    struct rw_gauge *layers;      /* NULL: not known yet */
+    struct manager_pool *by_pool; /* by the pools' index: a language at a level that is offered */
+    size_t n_pools;
     bool is_usable_known;
     bool is_usable;
     int64_t drain_until_ms; /* 0: not draining */
@@ -119,6 +120,10 @@ struct manager_options {
 };
 
 RW_NODISCARD int manager_open(const struct manager_options *options, struct manager **ret_manager, struct rw_error *err);
+/* The pool of that language at that level; NULL for the level: the usual one. NOT_FOUND: no such language; UNSUPPORTED: the level is
+ * not offered, or there is none of that name. */
+RW_NODISCARD int manager_find_pool(const struct manager *manager, const char *language, const char *isolation, size_t *ret_pool,
+                                   struct rw_error *err);
 void manager_want_lease(struct manager *manager, struct manager_request *request);
 /* The lease's pod was sent its job; a lease that is not known (any more) is no fault. */
 void manager_start_lease(struct manager *manager, const struct rw_uuid *id);

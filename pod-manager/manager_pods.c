@@ -13,9 +13,9 @@
 
 #include "manager_internal.h"
 
-struct manager_language *manager_language_of(struct manager *manager, const struct manager_pod *pod)
+struct manager_pool *manager_pool_of(struct manager *manager, const struct manager_pod *pod)
 {
-    return &manager->languages[pod->pool_pod->pool->index];
+    return &manager->by_pool[pod->pool_pod->pool->index];
 }
 
 /* The pod serves no longer. Its leases stay known for a moment, their holders have yet to give them back. */
@@ -23,7 +23,7 @@ static void lose_leases(struct manager *manager, struct manager_pod *pod, enum b
 {
     bool is_well = reason == BACKEND_FINISHED || reason == BACKEND_HANDED_OVER;
     enum manager_outcome outcome = is_well ? MANAGER_USED : MANAGER_LOST;
-    struct manager_language_metrics *metrics = &manager_language_of(manager, pod)->metrics;
+    struct manager_pool_metrics *metrics = &manager_pool_of(manager, pod)->metrics;
     /* Of several tasks in a pod nobody can say whose the memory was. */
     bool is_shared_oom = reason == BACKEND_OOM_KILLED && pod->leases && pod->leases->next;
     while (pod->leases) {
@@ -81,9 +81,9 @@ static void note_failure(struct manager *manager, struct manager_pod *pod, enum 
     if ((phase == POOL_LEASED && reason == BACKEND_FINISHED) || reason == BACKEND_HANDED_OVER) {
         return; /* as it should be: the runner ends after its job, the holder tells us next */
     }
-    struct manager_language *language = manager_language_of(manager, pod);
-    rw_counter_add(language->metrics.failures[reason], 1);
-    (void)snprintf(language->failure, sizeof(language->failure), "%s: %s", backend_reason_name(reason), detail ? detail : "");
+    struct manager_pool *pool = manager_pool_of(manager, pod);
+    rw_counter_add(pool->metrics.failures[reason], 1);
+    (void)snprintf(pool->failure, sizeof(pool->failure), "%s: %s", backend_reason_name(reason), detail ? detail : "");
     rw_log(RW_LOG_WARNING, "a pod failed", RW_LOG_STR("pod", pod->name), RW_LOG_STR("phase", pool_phase_name(phase)),
            RW_LOG_STR("reason", backend_reason_name(reason)), RW_LOG_STR("detail", detail));
 }
@@ -96,9 +96,12 @@ static void create_next(uv_idle_t *idle)
     if (pod) {
         DL_DELETE(manager->queue, pod);
         pod->is_queued = false;
-        const struct rw_language *language = manager_language_of(manager, pod)->language;
-        rw_counter_add(manager_language_of(manager, pod)->metrics.creates, 1);
-        if (manager->class->create(manager->backend, pod->name, language->id, &err)) {
+        const struct manager_pool *pool = manager_pool_of(manager, pod);
+        const struct pool_limits *limits = &pod->pool_pod->pool->limits;
+        const struct backend_wish wish = {
+            .language = pool->language->id, .isolation = pool->isolation, .slots = limits->slots, .uses = limits->uses};
+        rw_counter_add(pool->metrics.creates, 1);
+        if (manager->class->create(manager->backend, pod->name, &wish, &err)) {
             note_failure(manager, pod, BACKEND_REFUSED, err.message);
             forget_pod(manager, pod, rw_monotonic_ms());
         }
@@ -117,7 +120,7 @@ void manager_create_pod(struct manager *manager, const struct pool_action *actio
     pod->pool_pod = action->pod;
     pod->pool_pod->user = pod;
     pod->is_queued = true;
-    name_pod(manager_language_of(manager, pod)->language, pod->name);
+    name_pod(manager_pool_of(manager, pod)->language, pod->name);
     HASH_ADD_STR(manager->pods, name, pod);
     DL_APPEND(manager->queue, pod);
     (void)uv_idle_start(&manager->creator, create_next);
@@ -130,9 +133,9 @@ void manager_destroy_pod(struct manager *manager, const struct pool_action *acti
     rw_log(is_bad ? RW_LOG_WARNING : RW_LOG_DEBUG, "destroying a pod", RW_LOG_STR("pod", pod->name),
            RW_LOG_STR("why", pool_why_name(action->why)));
     if (action->why == POOL_WHY_NEVER_READY) {
-        struct manager_language *language = manager_language_of(manager, pod);
-        rw_counter_add(language->metrics.failures[BACKEND_NEVER_READY], 1);
-        (void)snprintf(language->failure, sizeof(language->failure), "a pod was not ready within %u ms",
+        struct manager_pool *pool = manager_pool_of(manager, pod);
+        rw_counter_add(pool->metrics.failures[BACKEND_NEVER_READY], 1);
+        (void)snprintf(pool->failure, sizeof(pool->failure), "a pod was not ready within %u ms",
                        (unsigned)manager->config->ready_timeout_ms);
     }
     lose_leases(manager, pod, BACKEND_DESTROYED, pool_why_name(action->why));
@@ -184,8 +187,7 @@ static void on_ready(void *arg, const char *name, const struct backend_ready *in
     pod->address = rw_xstrdup(info->address);
     memcpy(pod->secret, info->secret, sizeof(pod->secret));
     if (!pod->pool_pod->is_adopted) {
-        rw_histogram_observe(manager_language_of(manager, pod)->metrics.warm_up,
-                             (double)(now_ms - pod->pool_pod->created_ms) / 1000);
+        rw_histogram_observe(manager_pool_of(manager, pod)->metrics.warm_up, (double)(now_ms - pod->pool_pod->created_ms) / 1000);
     }
     pools_pod_ready(manager->pools, pod->pool_pod, now_ms);
     manager_decide(manager, now_ms);
@@ -215,32 +217,35 @@ static void on_gone(void *arg, const char *name, enum backend_reason reason, con
     }
 }
 
-static struct manager_language *language_of_label(struct manager *manager, const char *id)
+static const struct manager_pool *pool_of_label(const struct manager *manager, const struct backend_adopted *info)
 {
-    for (size_t i = 0; i < manager->n_languages; i++) {
+    for (size_t i = 0; i < manager->n_pools; i++) {
         char label[RW_LANGUAGE_ID_BYTES_MAX + 1];
-        label_language(manager->languages[i].language, label);
-        if (strcmp(manager->languages[i].language->id, id) == 0 || strcmp(label, id) == 0) {
-            return &manager->languages[i];
+        const struct manager_pool *pool = &manager->by_pool[i];
+        label_language(pool->language, label);
+        bool is_language = strcmp(pool->language->id, info->language) == 0 || strcmp(label, info->language) == 0;
+        if (is_language && pool->isolation == info->isolation) {
+            return pool;
         }
     }
     return NULL;
 }
 
-static void on_adopted(void *arg, const char *name, const char *language_id, bool is_leased)
+/* Of a pod that is leased nobody here knows by whom, nor, where it serves several, by how many: it takes no new lease. */
+static void on_adopted(void *arg, const char *name, const struct backend_adopted *info)
 {
     struct manager *manager = arg;
-    const struct manager_language *language = language_of_label(manager, language_id);
+    const struct manager_pool *pool = pool_of_label(manager, info);
     int64_t now_ms = rw_monotonic_ms();
-    if (!language || strlen(name) >= BACKEND_NAME_BYTES || find_pod(manager, name)) {
+    if (!pool || strlen(name) >= BACKEND_NAME_BYTES || find_pod(manager, name)) {
         rw_log(RW_LOG_WARNING, "a pod of an earlier instance is of no use", RW_LOG_STR("pod", name),
-               RW_LOG_STR("language", language_id));
+               RW_LOG_STR("language", info->language), RW_LOG_STR("isolation", rw_isolation_name(info->isolation)));
         manager->class->destroy(manager->backend, name, BACKEND_AT_ONCE);
         return;
     }
     struct manager_pod *pod = rw_xcalloc(1, sizeof(*pod));
     (void)snprintf(pod->name, sizeof(pod->name), "%s", name);
-    pod->pool_pod = pools_pod_adopt(manager->pools, (size_t)(language - manager->languages), is_leased, now_ms);
+    pod->pool_pod = pools_pod_adopt(manager->pools, (size_t)(pool - manager->by_pool), info->is_leased, now_ms);
     pod->pool_pod->user = pod;
     HASH_ADD_STR(manager->pods, name, pod);
 }

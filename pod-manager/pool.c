@@ -94,7 +94,7 @@ bool pool_is_failing(const struct pool *pool)
 /* Slots of the pod that a lease could take now. */
 static uint32_t free_slots(const struct pool_pod *pod)
 {
-    if (pod->phase != POOL_WARM && pod->phase != POOL_LEASED) {
+    if (pod->is_broken || (pod->phase != POOL_WARM && pod->phase != POOL_LEASED)) {
         return 0;
     }
     const struct pool_limits *limits = &pod->pool->limits;
@@ -172,6 +172,7 @@ struct pool_pod *pools_pod_adopt(struct pools *pools, size_t index, bool is_leas
     pod->is_adopted = true;
     if (is_leased) {
         pod->leases = pod->served = 1;
+        pod->is_broken = pod->pool->limits.slots > 1; /* how many it holds is not known: no new one */
         move(pools, pod, POOL_LEASED, now_ms);
         open_slots(pod);
     }
@@ -240,12 +241,13 @@ void pools_lease_end(struct pools *pools, struct pool_pod *pod, bool is_broken, 
     }
     close_slots(pod);
     pod->leases--;
+    pod->is_broken |= is_broken;
     bool is_spent = pod->pool->limits.uses > 0 && pod->served >= pod->pool->limits.uses;
     if (pod->leases == 0) {
         move(pools, pod, POOL_WARM, now_ms);
     }
     open_slots(pod);
-    if (is_broken) {
+    if (pod->leases == 0 && pod->is_broken) {
         pool_doom(pools, pod, POOL_WHY_BROKEN, now_ms);
     } else if (pod->leases == 0 && (is_spent || pools->is_draining)) {
         pool_doom(pools, pod, is_spent ? POOL_WHY_USED : POOL_WHY_DRAIN, now_ms);

@@ -76,6 +76,7 @@ struct pool_pod {
     bool is_doomed;    /* to be destroyed, and no action has said so yet */
     bool is_adopted;   /* made by an earlier instance: its age is not known */
     bool is_stale;     /* to be replaced */
+    bool is_broken;    /* takes no new lease, and goes when its last one ends */
     void *user;        /* the manager's own */
 };
 
@@ -143,7 +144,8 @@ RW_DEFINE_AUTO(struct pools *, pools_free);
 /* A lease is wanted. OVERLOADED when waiting_max wait already, CANCELLED while draining; otherwise `user` comes back in a grant or
  * a reject exactly once. */
 RW_NODISCARD int pools_wait(struct pools *pools, size_t index, int64_t now_ms, uint32_t wait_ms, void *user, struct rw_error *err);
-/* A lease is given back. is_broken: the pod must not serve another one, whatever uses it has left. */
+/* A lease is given back. is_broken: the pod must not serve another one, whatever uses it has left; the leases that it holds besides
+ * go on, because one that went wrong says nothing about its neighbours. */
 void pools_lease_end(struct pools *pools, struct pool_pod *pod, bool is_broken, int64_t now_ms);
 
 /* A grant that was not given out: as if it had never been. */

@@ -85,6 +85,13 @@ static void set_variable(cJSON *container, const char *name, const char *value)
     cJSON_AddItemToArray(list, variable);
 }
 
+static void set_number(cJSON *container, const char *name, uint32_t value)
+{
+    char text[16];
+    (void)snprintf(text, sizeof(text), "%u", (unsigned)value);
+    set_variable(container, name, text);
+}
+
 static void set_metadata(cJSON *pod, const cJSON *pod_template, const struct kube_pod_making *making)
 {
     cJSON *metadata = object_of(pod, "metadata");
@@ -94,6 +101,7 @@ static void set_metadata(cJSON *pod, const cJSON *pod_template, const struct kub
     put(labels, "app.kubernetes.io/component", cJSON_CreateString("runner"));
     put(labels, KUBE_LABEL_MANAGED, cJSON_CreateString(making->instance));
     put(labels, KUBE_LABEL_LANGUAGE, cJSON_CreateString(making->language));
+    put(labels, KUBE_LABEL_ISOLATION, cJSON_CreateString(rw_isolation_name(making->isolation)));
     put(labels, KUBE_LABEL_STATE, cJSON_CreateString("warm"));
     char version[KUBE_UID_BYTES + KUBE_VERSION_BYTES];
     kube_template_version(pod_template, version);
@@ -131,6 +139,8 @@ int kube_pod_make(const cJSON *pod_template, const struct kube_pod_making *makin
     RW_AUTO_FREE char *secret = rw_base64_encode(rw_bytes_of(making->secret, RW_POD_SECRET_BYTES));
     set_variable(container, KUBE_ENV_SECRET, secret);
     set_variable(container, "RUNWAVE_POD", making->name);
+    set_number(container, "RUNWAVE_SLOTS", making->slots); /* for the template's arguments: $(RUNWAVE_SLOTS) */
+    set_number(container, "RUNWAVE_USES", making->uses);
     if (making->required && making->required[0]) {
         set_variable(container, "RUNWAVE_REQUIRE", making->required);
     }

@@ -220,6 +220,9 @@ int kube_pod_read(const cJSON *object, struct kube_pod *ret_pod, struct rw_error
     copy_optional(pod.language, sizeof(pod.language), kube_string(metadata, "labels", KUBE_LABEL_LANGUAGE, NULL));
     copy_optional(pod.template_version, sizeof(pod.template_version),
                   kube_string(metadata, "annotations", KUBE_ANNOTATION_TEMPLATE, NULL));
+    const char *isolation = kube_string(metadata, "labels", KUBE_LABEL_ISOLATION, NULL);
+    enum rw_isolation level = isolation ? rw_isolation_parse(isolation) : RW_ISOLATION_POD;
+    pod.isolation = level == _RW_ISOLATION_INVALID ? RW_ISOLATION_POD : level;
     const char *until = kube_string(metadata, "annotations", KUBE_ANNOTATION_UNTIL, NULL);
     pod.leased_until_s = until && strlen(until) < 12 && strspn(until, "0123456789") == strlen(until) ? strtoll(until, NULL, 10) : 0;
     pod.created_s = seconds_of(kube_string(metadata, "creationTimestamp", NULL));

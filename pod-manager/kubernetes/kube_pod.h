@@ -7,10 +7,12 @@
 #include <cjson/cJSON.h>
 
 #include <rw/error.h>
+#include <rw/isolation.h>
 #include <rw/runner_protocol.h>
 
 #define KUBE_LABEL_MANAGED        "runwave.dev/pool" /* = the manager's instance; what is listed and watched */
 #define KUBE_LABEL_LANGUAGE       "runwave.dev/language"
+#define KUBE_LABEL_ISOLATION      "runwave.dev/isolation"    /* pod or sandbox; pod without it */
 #define KUBE_LABEL_STATE          "runwave.dev/state"        /* warm or leased */
 #define KUBE_ANNOTATION_TEMPLATE  "runwave.dev/template"     /* uid and resourceVersion of the PodTemplate it was made from */
 #define KUBE_ANNOTATION_UNTIL     "runwave.dev/leased-until" /* seconds since the Unix epoch: when a lease is over at the latest */
@@ -36,6 +38,7 @@ struct kube_pod {
     char resource_version[KUBE_VERSION_BYTES]; /* opaque: compared for equality only */
     char ip[KUBE_IP_BYTES];                    /* "" before it has one */
     char language[64];                         /* "" without the label */
+    enum rw_isolation isolation;
     char template_version[KUBE_UID_BYTES + KUBE_VERSION_BYTES];
     int64_t leased_until_s; /* 0: says nothing */
     int64_t created_s;      /* since the Unix epoch, by the API server's clock; 0: says nothing */
@@ -55,6 +58,9 @@ RW_NODISCARD int kube_pod_read(const cJSON *object, struct kube_pod *ret_pod, st
 struct kube_pod_making {
     const char *name;
     const char *language;
+    enum rw_isolation isolation;
+    uint32_t slots;
+    uint32_t uses;
     const char *instance;    /* value of KUBE_LABEL_MANAGED */
     const uint8_t *secret;   /* RW_POD_SECRET_BYTES */
     const char *required;    /* layers of the sandbox without which the runner does not start; "", NULL: as the template has it */

@@ -103,12 +103,13 @@ static void on_gone(void *arg, const char *name, enum backend_reason reason, con
     pod->reason = pod->has_failed ? pod->reason : reason;
 }
 
-static void on_adopted(void *arg, const char *name, const char *language, bool is_leased)
+static void on_adopted(void *arg, const char *name, const struct backend_adopted *info)
 {
     struct world *world = arg;
     assert_false(world->is_calling);
-    assert_true(subject->is_adopting && !is_leased);
-    assert_string_equal(language, "python");
+    assert_true(subject->is_adopting && !info->is_leased);
+    assert_string_equal(info->language, "python");
+    assert_int_equal(info->isolation, RW_ISOLATION_POD);
     struct seen *pod = &world->seen[world->n_seen];
     assert_true(world->n_seen++ < PODS_MAX);
     *pod = (struct seen){.is_adopted = true};
@@ -264,13 +265,14 @@ static void finish(struct world *world)
 
 static struct seen *create(struct world *world)
 {
+    const struct backend_wish python = {.language = "python", .isolation = RW_ISOLATION_POD, .slots = 1, .uses = 1};
     struct rw_error err = {0};
     uint32_t random = rw_random_below(UINT32_MAX);
     assert_true(world->n_seen < PODS_MAX);
     struct seen *pod = &world->seen[world->n_seen++];
     (void)snprintf(pod->name, sizeof(pod->name), "python-%08x%02zx", random, world->n_seen);
     world->is_calling = true;
-    if (world->class->create(world->backend, pod->name, "python", &err)) {
+    if (world->class->create(world->backend, pod->name, &python, &err)) {
         fail_msg("create: %s", err.message);
     }
     world->is_calling = false;

@@ -79,10 +79,10 @@ static int fake_open(const struct backend_options *options, struct backend **ret
     return 0;
 }
 
-static int fake_create(struct backend *backend, const char *name, const char *language, struct rw_error *err)
+static int fake_create(struct backend *backend, const char *name, const struct backend_wish *wish, struct rw_error *err)
 {
     (void)backend;
-    assert_string_equal(language, "python");
+    assert_string_equal(wish->language, "python");
     fake.n_creates++;
     if (fake.refuses) {
         return rw_fail(err, UNAVAILABLE, "no more of them");
@@ -135,7 +135,7 @@ static void fake_close(struct backend *backend)
 
 static const struct backend_class fake_class = {
     .name = "fake",
-    .pod = {.slots = 1, .uses = 1},
+    .has_sandbox_pods = true,
     .prepare = fake_prepare,
     .open = fake_open,
     .create = fake_create,
@@ -170,6 +170,7 @@ static void open_bench(struct bench *bench)
     *bench = (struct bench){.config = {.pods_max = 10,
                                        .waiting_max = 100,
                                        .lease_start_ms = 60000,
+                                       .isolation = {.is_offered = {[RW_ISOLATION_POD] = true}, .slots = 4, .uses = 100},
                                        .ready_timeout_ms = 300,
                                        .drain_ms = 300,
                                        .scaling = {.rate_window_ms = 10000, .shrink_delay_ms = 30000, .shrink_step_ms = 5000}}};
@@ -448,6 +449,12 @@ static void nothing_is_made_by_a_backend_that_cannot(void **state)
     close_bench(&bench);
 }
 
+static void adopted(const char *name, const char *language, bool is_leased)
+{
+    const struct backend_adopted info = {.language = language, .is_leased = is_leased};
+    fake.events.adopted(fake.events.arg, name, &info);
+}
+
 static void pods_of_an_earlier_instance_are_adopted(void **state)
 {
     (void)state;
@@ -459,10 +466,10 @@ static void pods_of_an_earlier_instance_are_adopted(void **state)
     open_bench(&bench);
     run_for(&bench, 20);
     struct backend_ready info = {.address = "unix:/nowhere", .secret = secret};
-    fake.events.adopted(fake.events.arg, "python-leased", "python", true);
-    fake.events.adopted(fake.events.arg, "python-warm", "python", false);
-    fake.events.adopted(fake.events.arg, "cobol-warm", "cobol", false); /* a language that is no more */
-    fake.events.ready(fake.events.arg, "python-leased", &info);         /* says nothing: its lease is another's */
+    adopted("python-leased", "python", true);
+    adopted("python-warm", "python", false);
+    adopted("cobol-warm", "cobol", false);                      /* a language that is no more */
+    fake.events.ready(fake.events.arg, "python-leased", &info); /* says nothing: its lease is another's */
     fake.events.ready(fake.events.arg, "python-warm", &info);
     assert_int_equal(pool_count(&bench.manager->pools->pools[0]), 2);
     want(&bench, &wish, 0, 1000);

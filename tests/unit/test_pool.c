@@ -463,14 +463,30 @@ static void a_broken_pod_serves_no_other_lease(void **state)
     assert_int_equal(decide(&f, POOL_GRANT), 2);
     struct pool_pod *pod = action_at(&f, POOL_GRANT, 0)->pod;
     pools_lease_end(f.pools, pod, true, f.now_ms);
+    want(&f, 0, 1000, "c");
+    assert_int_equal(decide(&f, POOL_DESTROY), 0); /* its neighbour goes on, */
+    assert_int_equal(f.actions.count, 0);          /* and nobody joins it */
+    assert_int_equal(pod->phase, POOL_LEASED);
+    pools_lease_end(f.pools, pod, false, f.now_ms);
     assert_int_equal(decide(&f, POOL_DESTROY), 1);
     assert_int_equal(action_at(&f, POOL_DESTROY, 0)->why, POOL_WHY_BROKEN);
-    pools_lease_end(f.pools, pod, false, f.now_ms); /* the other one ends as well */
-    want(&f, 0, 1000, "c");
     assert_int_equal(decide(&f, POOL_GRANT), 0);
     pools_pod_gone(f.pools, pod, f.now_ms);
     assert_int_equal(decide(&f, POOL_CREATE), 1);
     assert_false(pool_is_failing(&f.pools->pools[0]));
+    close_pools(&f);
+}
+
+static void an_adopted_pod_of_many_leases_takes_no_more(void **state)
+{
+    (void)state;
+    struct fixture f;
+    open_pools(&f, &default_rules, (struct pool_limits[]){{.warm = 0, .max = 1, .slots = 4, .uses = 0}}, 1);
+    struct pool_pod *pod = pools_pod_adopt(f.pools, 0, true, f.now_ms);
+    want(&f, 0, 1000, "a");
+    assert_int_equal(decide(&f, POOL_GRANT), 0);
+    pools_pod_gone(f.pools, pod, f.now_ms);
+    assert_int_equal(decide(&f, POOL_CREATE), 1);
     close_pools(&f);
 }
 
@@ -603,6 +619,7 @@ int main(void)
         cmocka_unit_test(a_pod_with_slots_serves_many_at_a_time),
         cmocka_unit_test(a_grant_that_was_not_given_out_never_was),
         cmocka_unit_test(a_broken_pod_serves_no_other_lease),
+        cmocka_unit_test(an_adopted_pod_of_many_leases_takes_no_more),
         cmocka_unit_test(a_stale_pod_goes_when_its_replacement_is_ready),
         cmocka_unit_test(a_stale_pod_stays_while_replacements_fail_or_leases_wait),
         cmocka_unit_test(a_full_pool_replaces_stale_pods_in_place),
