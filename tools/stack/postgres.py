@@ -1,4 +1,4 @@
-"""A private PostgreSQL: one database with one ordinary role, on loopback, in the state folder."""
+"""A private PostgreSQL: one database with one ordinary role, on loopback and on a unix socket, in the state folder."""
 
 import os
 import pwd
@@ -15,12 +15,13 @@ from .process import Process, StartError, keep_port
 
 BIN = Path("/usr/lib/postgresql/15/bin")
 ADMIN = "runwave_admin"
+SOCKET_FOLDER_BYTES_MAX = 80  # a socket's path has 107, its name some 20
 
 CONFIG = """\
 # Written at every start by tools/stack.
 listen_addresses = '127.0.0.1'
 port = {port}
-unix_socket_directories = ''
+unix_socket_directories = '{sockets}'
 max_connections = 100
 password_encryption = 'scram-sha-256'
 shared_buffers = '64MB'
@@ -43,6 +44,7 @@ log_parameter_max_length_on_error = 0
 
 ACCESS = """\
 # Written at every start by tools/stack.
+local all all scram-sha-256
 host all all 127.0.0.1/32 scram-sha-256
 """
 
@@ -95,9 +97,9 @@ class Postgres:
         self.process.stop_leftover()
         if not (self.data / "PG_VERSION").exists():
             self._initdb()
-        self._clear_stale_lock()
+        self._clear_stale_locks()
         self.port = keep_port(self.state / "postgres.port") if not self.port else self.port
-        write_private(self.data / "postgresql.conf", CONFIG.format(port=self.port))
+        write_private(self.data / "postgresql.conf", CONFIG.format(port=self.port, sockets=self._sockets() or ""))
         write_private(self.data / "pg_hba.conf", ACCESS)
         self.process.start()
 
@@ -138,7 +140,7 @@ class Postgres:
     def config(self) -> dict:
         """The `database` section of a daemon's configuration."""
         return {
-            "host": self.host,
+            "host": str(self._sockets() or self.host),
             "port": self.port,
             "name": self.database,
             "user": self.user,
@@ -176,7 +178,12 @@ class Postgres:
         while self._backends() and time.monotonic() < deadline:
             time.sleep(0.02)
 
-    def _clear_stale_lock(self) -> None:
+    def _sockets(self) -> Optional[Path]:
+        """The unix socket's folder; None where its path would be too long. A statement is cheaper on it than on loopback."""
+        folder = self.state / "pgsock"
+        return private_dir(folder) if len(os.fsencode(folder)) < SOCKET_FOLDER_BYTES_MAX else None
+
+    def _clear_stale_locks(self) -> None:
         """After a crash postmaster.pid stays, and its pid may be somebody else's by now: the server would refuse to start."""
         lock = self.data / "postmaster.pid"
         if lock.exists():
@@ -184,6 +191,8 @@ class Postgres:
             if self._backends():
                 raise StartError(f"another PostgreSQL runs in {self.data} (processes {self._backends()})")
             lock.unlink(missing_ok=True)
+        for left in (self.state / "pgsock").glob(".s.PGSQL.*"):
+            left.unlink(missing_ok=True)
 
     def _is_ready(self) -> bool:
         self._connect_admin().close()
