@@ -58,7 +58,8 @@ def test_a_pod_is_killed_in_mid_task(installation, api):
     for name in (name for name in before if name.startswith("runwave-python-")):
         subprocess.run(["docker", "kill", name], env=installation.env, capture_output=True, check=False)
     result = api.result(task, timeout_s=120)
-    assert (result["status"], result["verdict"], result["attempt"]) == ("done", "ok", 2), result
+    assert (result["status"], result["verdict"]) == ("done", "ok"), result
+    assert result["attempt"] >= 2  # the second one may have had the next of them
     wait_for(lambda: is_at_rest(installation), 60, "the pools have their size again")
 
 
