@@ -62,6 +62,8 @@ class Remains:
         self._n_cgroups = 0
         self._n_descriptors = 0
         self._owned: Set[str] = set()
+        self._started: Dict[str, int] = {}  # by language: processes that a warm pod's init keeps ready
+        self._is_remembered = False
 
     def remember(self, pods: List[dict]) -> None:
         self._mounts = set(self._mount_points())
@@ -71,6 +73,7 @@ class Remains:
         self._owned = set(self._foreign_files())
         first = self.problems(pods)
         assert not first, first
+        self._is_remembered = True
 
     def problems(self, pods: List[dict]) -> List[str]:
         """Pods end a moment after they leave the list, so what is found must stay for a while to count."""
@@ -95,18 +98,29 @@ class Remains:
         return found
 
     def _stray_processes(self, pods: List[dict]) -> Iterable[str]:
-        """A warm pod is a runner and the init of its sandbox; nothing else may be of ours."""
+        """A warm pod is a runner, the init of its sandbox, and what init keeps started for its language, no more of it than at
+        first; nothing else may be of ours."""
         processes = _processes()
         runners = {pod["pid"] for pod in pods}
+        inits = {pid for pid, process in processes.items() if process.parent in runners and process.name == "runwave-runner"}
+        yield from self._too_many_started(pods, processes)
         for pid, process in processes.items():
-            is_init = process.parent in runners and process.name == "runwave-runner"
             is_ours = process.uid in self.footprint.uids or self._descends(pid, processes)
-            if is_ours and pid not in runners and not is_init:
+            if is_ours and pid not in runners and pid not in inits and process.parent not in inits:
                 yield f"process {pid} ({process.name}, child of {process.parent}, uid {process.uid}) is left"
         for pid in runners:
             inits = [other for other, process in processes.items() if process.parent == pid]
             if len(inits) != 1:
                 yield f"runner {pid} has {len(inits)} children"
+
+    def _too_many_started(self, pods: List[dict], processes: Dict[int, Process]) -> Iterable[str]:
+        for pod in pods:
+            inits = [pid for pid, process in processes.items() if process.parent == pod["pid"]]
+            started = sum(process.parent in inits for process in processes.values())
+            if not self._is_remembered:
+                self._started[pod["language"]] = max(started, self._started.get(pod["language"], 0))
+            elif started > (at_first := self._started.get(pod["language"], 0)):
+                yield f"{started} processes wait in pod {pod['pid']} of {pod['language']}, {at_first} did at first"
 
     def _descends(self, pid: int, processes: Dict[int, Process]) -> bool:
         for _ in range(64):

@@ -1,11 +1,12 @@
 #!/usr/bin/python3
-"""What the sandbox costs: from a job's arrival to its code's first instruction, against a plain fork and exec of the same program.
+"""What the sandbox costs: from a job's arrival to its code's first instruction, against a plain fork and exec of the same
+program.
 
   ahead   the sandbox was made before: from the moment the job is sent
   fresh   the runner itself is started when the job is there: its program, sandbox, handshake and all
 
-With and without a cgroup: joining one of version 1 waits for the kernel, some 10 ms a hierarchy. The bounds are for an idle machine:
-p50 under 6 ms fresh (without a cgroup, or with version 2), under 1 ms ahead. Usage: load_sandbox_cost.py [ROUNDS]"""
+With and without a cgroup: joining one of version 1 waits for the kernel, some 10 ms a hierarchy. The bounds are for an idle
+machine: p50 under 6 ms fresh (without a cgroup, or with version 2), under 1 ms ahead. Usage: load_sandbox_cost.py [ROUNDS]"""
 
 import json
 import os

@@ -1,7 +1,8 @@
 """`./dev fuzz`, and the suite of that name: libFuzzer targets of tests/fuzz for a given time, several side by side.
 
-Each begins with its seeds and with what it has found worth keeping before (build/fuzz/corpus/<target>). What breaks a target is kept
-in build/fuzz/found/<target>-<kind>-<hash>; once mended it belongs into tests/fuzz/corpus/<target>/, where every test run replays it.
+Each begins with its seeds and with what it has found worth keeping before (build/fuzz/corpus/<target>). What breaks a target
+is kept in build/fuzz/found/<target>-<kind>-<hash>; once mended it belongs into tests/fuzz/corpus/<target>/, where every test
+run replays it.
 """
 
 import argparse
@@ -17,7 +18,7 @@ from . import build
 from .say import Failure, say
 
 SECONDS = 600
-# What a stranger's code and whoever poses as a runner or a scheduler can reach: the runner's protocol, its result's way to a client.
+# What a stranger's code, and whoever poses as a runner or a scheduler, can reach: the protocol, and a result's way to its client.
 PROTOCOL = ("frame", "message", "link", "job", "kernel_text", "runner_link", "result")
 ALL = "all"
 TAIL_LINES = 40
