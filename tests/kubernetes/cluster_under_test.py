@@ -6,17 +6,20 @@ import signal
 import subprocess
 import time
 from pathlib import Path
-from typing import Dict, List, Optional, Set
+from typing import Any, Dict, List, Optional, Set
 
 import yaml
 from client import Api, wait_for
 from dev.cluster import NAMESPACE, RUNNERS_NAMESPACE, Cluster
+from kube_client import KubeClient
 from stack.daemon import http_get
 from stack.files import repository_root
 
 DAEMONS = ("runwave-api", "runwave-scheduler", "runwave-pod-manager")
 PORTS = {"runwave-api": 8080, "runwave-scheduler": 8082, "runwave-pod-manager": 8081}
 LANGUAGE, STATE = "runwave.dev/language", "runwave.dev/state"
+# A pool that grew in one test should not keep the next one waiting.
+QUICK = {"scaling": {"rate_window_ms": 2000, "shrink_delay_ms": 2000, "shrink_step_ms": 500}}
 
 
 def name_of(pod: dict) -> str:
@@ -35,6 +38,8 @@ class ClusterUnderTest:
     def __init__(self, cluster: Optional[Cluster] = None) -> None:
         self.cluster = cluster or Cluster()
         self.kubectl = self.cluster.kubectl
+        self.kubeconfig = Path(self.cluster.env["KUBECONFIG"])
+        self.kube = KubeClient(self.kubeconfig)
         found = sorted((repository_root() / "runner-images").glob("*/language.yaml"))
         self.languages = {path.parent.name: yaml.safe_load(path.read_text(encoding="utf-8")) for path in found}
         self._url: Optional[str] = None
@@ -51,11 +56,11 @@ class ClusterUnderTest:
 
     def runners(self, language: Optional[str] = None, state: Optional[str] = None) -> List[dict]:
         wanted = {LANGUAGE: language, STATE: state}
-        selector = ",".join(["runwave.dev/pool", *(f"{key}={value}" for key, value in wanted.items() if value)])
-        return self.cluster.get("-n", RUNNERS_NAMESPACE, "pods", "-l", selector)
+        labels = {key: value for key, value in wanted.items() if value}
+        return self.kube.items(f"/api/v1/namespaces/{RUNNERS_NAMESPACE}/pods", **labels)
 
     def daemons(self, name: str) -> List[dict]:
-        return self.cluster.get("-n", NAMESPACE, "pods", "-l", f"app.kubernetes.io/name={name}")
+        return self.kube.items(f"/api/v1/namespaces/{NAMESPACE}/pods", **{"app.kubernetes.io/name": name})
 
     def leased(self, language: str = "python") -> dict:
         """The one pod whose label says that a task runs in it."""
@@ -121,6 +126,19 @@ class ClusterUnderTest:
 
     # ---- what is done to it ----
 
+    def configure_pods(self, **keys: Any) -> None:
+        """The pod-managers, with these keys besides their own, in a ConfigMap beside theirs; `Cluster.apply` undoes it."""
+        path = f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/runwave-pod-manager"
+        maps = f"/api/v1/namespaces/{NAMESPACE}/configmaps"
+        volumes = self.kube.call("GET", path)["spec"]["template"]["spec"]["volumes"]
+        config = next(volume for volume in volumes if volume["name"] == "config")["configMap"]
+        data = self.kube.call("GET", f"{maps}/{config['name']}")["data"]
+        data["pod-manager.yaml"] = yaml.safe_dump({**yaml.safe_load(data["pod-manager.yaml"]), **keys})
+        made = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"generateName": "runwave-config-of-tests-"}, "data": data}
+        config["name"] = name_of(self.kube.call("POST", maps, made))
+        self.kube.call("PATCH", path, {"spec": {"template": {"spec": {"volumes": volumes}}}})
+        self.cluster.wait_available()
+
     def delete(self, pod: dict, gently: bool = False) -> None:
         how = ["--wait=false"] if gently else ["--grace-period=0", "--force", "--wait=false"]
         self.kubectl("-n", pod["metadata"]["namespace"], "delete", "pod", name_of(pod), *how)
@@ -158,10 +176,10 @@ class ClusterUnderTest:
                     return
         raise AssertionError("no cgroup of memory")
 
-    def stop_component(self, name: str) -> None:
-        """A program of the cluster itself: kubelet, apiserver, ..."""
+    def kill_component(self, name: str) -> None:
+        """A program of the cluster itself: kubelet, apiserver, ... (Asked to end, an API server takes a minute over its watches.)"""
         pid = int((self.cluster.state / "pids" / name).read_text(encoding="ascii"))
-        os.kill(pid, signal.SIGTERM)
+        os.kill(pid, signal.SIGKILL)
         wait_for(lambda: not (Path("/proc") / str(pid)).exists(), 30, f"{name} has ended")
 
     def start_components(self) -> None:
