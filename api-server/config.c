@@ -4,6 +4,8 @@
 #include <rw/auto.h>
 #include <rw/job.h>
 
+static const cyaml_schema_value_t level_schema = {CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 1, 16)};
+
 static const cyaml_schema_field_t fields[] = {
     CYAML_FIELD_MAPPING("log", CYAML_FLAG_OPTIONAL, struct api_config, log, rw_config_log_fields),
     CYAML_FIELD_MAPPING("http", CYAML_FLAG_OPTIONAL, struct api_config, http, rw_config_http_fields),
@@ -17,6 +19,8 @@ static const cyaml_schema_field_t fields[] = {
     CYAML_FIELD_UINT("body_bytes_max", CYAML_FLAG_OPTIONAL, struct api_config, body_bytes_max),
     CYAML_FIELD_UINT("wait_max_s", CYAML_FLAG_OPTIONAL, struct api_config, wait_max_s),
     CYAML_FIELD_UINT("lost_after_ms", CYAML_FLAG_OPTIONAL, struct api_config, lost_after_ms),
+    CYAML_FIELD_SEQUENCE_COUNT("isolation", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct api_config, isolation, n_isolation,
+                               &level_schema, 1, _RW_ISOLATION_MAX),
     CYAML_FIELD_END,
 };
 
@@ -29,6 +33,19 @@ struct range {
     uint32_t min;
     uint32_t max;
 };
+
+static int prepare_isolation(struct api_config *config, struct rw_error *err)
+{
+    config->is_offered[RW_ISOLATION_POD] = config->n_isolation == 0;
+    for (unsigned i = 0; i < config->n_isolation; i++) {
+        enum rw_isolation level = rw_isolation_parse(config->isolation[i]);
+        if (level == _RW_ISOLATION_INVALID) {
+            return rw_fail(err, CONFIG, "isolation: must be a list of pod and sandbox");
+        }
+        config->is_offered[level] = true;
+    }
+    return 0;
+}
 
 int api_config_prepare(void *arg, struct rw_error *err)
 {
@@ -54,5 +71,5 @@ int api_config_prepare(void *arg, struct rw_error *err)
             return rw_fail(err, CONFIG, "%s must be from %u to %u", range->name, range->min, range->max);
         }
     }
-    return 0;
+    return prepare_isolation(config, err);
 }

@@ -3,6 +3,7 @@
 #define API_CONFIG_H
 
 #include <rw/config.h>
+#include <rw/isolation.h>
 
 struct api_config {
     struct rw_config_log log;
@@ -16,6 +17,9 @@ struct api_config {
     uint32_t body_bytes_max;
     uint32_t wait_max_s;
     uint32_t lost_after_ms;
+    char **isolation; /* levels that a task may ask for; NULL: pod alone */
+    unsigned n_isolation;
+    bool is_offered[_RW_ISOLATION_MAX]; /* isolation, as a table; not a key */
 };
 
 extern const cyaml_schema_value_t api_config_schema;

@@ -3,6 +3,7 @@
  *
  * The insert is repeated while its outcome is unknown, which ON CONFLICT makes safe. A client that waits is registered before the
  * publish, so that the event of the task's end finds it. */
+#include <string.h>
 #include <strings.h>
 
 #include <rw/clock.h>
@@ -42,6 +43,7 @@ static void insert(struct submit *submit)
     rw_pg_param_uuid(&params, &submit->id);
     rw_pg_param_text(&params, submit->submission.language->id);
     rw_pg_param_text(&params, submit->submission.version->version);
+    rw_pg_param_text(&params, submit->submission.isolation);
     rw_pg_param_text(&params, submit->trace.traceparent);
     rw_pg_param_bytes(&params, rw_bytes_of(submit->submission.job, submit->submission.job_len));
     rw_pg_exec(submit->api->pg, STORE_INSERT, &params, INSERT_TIMEOUT_MS, on_inserted, submit);
@@ -123,10 +125,12 @@ void handle_submit(void *ctx, struct rw_http_request *request)
     struct submit *submit = rw_xcalloc(1, sizeof(*submit));
     struct rw_field_errors errors = {0};
     struct rw_error err = {0};
+    struct submission_rules rules = {.catalogue = api->catalogue};
 
+    memcpy(rules.is_offered, api->config->is_offered, sizeof(rules.is_offered));
     if (check_media_type(request, &err) ||
         wait_parse(rw_http_query(request, "wait"), api->config->wait_max_s, &submit->wait, &errors, &err) ||
-        submission_parse(api->catalogue, rw_http_body(request), &submit->submission, &errors, &err)) {
+        submission_parse(&rules, rw_http_body(request), &submit->submission, &errors, &err)) {
         rw_http_reply_error(request, &err, &errors);
         submit_free(submit);
         return;

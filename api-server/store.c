@@ -41,10 +41,10 @@ enum column {
 const struct rw_pg_statement store_statements[_STORE_MAX] = {
     /* publish_due: if the publish that follows is not confirmed by then, the scheduler's sweep publishes it. */
     [STORE_INSERT] = {"api_insert",
-                      "INSERT INTO tasks (id, language, version, publish_due, traceparent, job) "
-                      "VALUES ($1::uuid, $2::text, $3::text, now() + interval '5 seconds', $4::text, $5::bytea) "
+                      "INSERT INTO tasks (id, language, version, isolation, publish_due, traceparent, job) "
+                      "VALUES ($1::uuid, $2::text, $3::text, $4::text, now() + interval '5 seconds', $5::text, $6::bytea) "
                       "ON CONFLICT (id) DO NOTHING",
-                      5},
+                      6},
     [STORE_READ] = {"api_read",
                     "SELECT " READ_COLUMNS " FROM tasks t LEFT JOIN results r ON r.task_id = t.id WHERE t.id = $1::uuid", 1},
     /* A task may be claimed, lost and queued again before this mark comes: only the row as it was born is marked, or a requeued

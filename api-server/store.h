@@ -6,7 +6,7 @@
 #include <rw/task_row.h>
 
 enum store_statement {
-    STORE_INSERT,  /* $1 id, $2 language, $3 version, $4 traceparent, $5 job; safe to repeat */
+    STORE_INSERT,  /* $1 id, $2 language, $3 version, $4 isolation, $5 traceparent, $6 job; safe to repeat */
     STORE_READ,    /* $1 id */
     STORE_MARK,    /* $1 ids whose publish was confirmed, $2 lost_after_ms */
     STORE_BACKLOG, /* $1 where to stop counting */

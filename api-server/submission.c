@@ -5,7 +5,7 @@
 #include <string.h>
 
 /* What a name may have at most; the body's own bound holds for the rest. */
-enum { VERSION_BYTES_MAX = 32, ENCODING_BYTES_MAX = 8 };
+enum { VERSION_BYTES_MAX = 32, ISOLATION_BYTES_MAX = 16, ENCODING_BYTES_MAX = 8 };
 
 #define MEMBER(key, json_type, required, low, high, member)                                                                        \
     {                                                                                                                              \
@@ -16,6 +16,7 @@ enum { VERSION_BYTES_MAX = 32, ENCODING_BYTES_MAX = 8 };
 static const struct rw_json_field members[] = {
     MEMBER("language", RW_JSON_STRING, true, 1, RW_LANGUAGE_ID_BYTES_MAX, language),
     MEMBER("version", RW_JSON_STRING, false, 1, VERSION_BYTES_MAX, version),
+    MEMBER("isolation", RW_JSON_STRING, false, 1, ISOLATION_BYTES_MAX, isolation),
     MEMBER("source", RW_JSON_STRING, false, 0, RW_JOB_BYTES_MAX, source),
     MEMBER("files", RW_JSON_ARRAY, false, 1, RW_JOB_FILES_MAX, files),
     MEMBER("entry", RW_JSON_STRING, false, 1, RW_JOB_FILE_NAME_BYTES_MAX, entry),
@@ -66,6 +67,16 @@ static void find_language(const struct rw_catalogue *catalogue, const struct req
     submission->version = rw_language_version_find(submission->language, request->version);
     if (!submission->version) {
         rw_field_errors_add(errors, "version", "is not offered; GET /languages lists those that are");
+    }
+}
+
+static void find_isolation(const struct submission_rules *rules, const struct request *request, struct submission *submission,
+                           struct rw_field_errors *errors)
+{
+    enum rw_isolation level = request->isolation ? rw_isolation_parse(request->isolation) : _RW_ISOLATION_INVALID;
+    submission->isolation = level == _RW_ISOLATION_INVALID ? "" : rw_isolation_name(level);
+    if (request->isolation && (level == _RW_ISOLATION_INVALID || !rules->is_offered[level])) {
+        rw_field_errors_add(errors, "isolation", "is not offered here; the levels are pod and sandbox");
     }
 }
 
@@ -153,7 +164,7 @@ static void build_job(const struct submission *submission, const struct request 
     }
 }
 
-int submission_parse(const struct rw_catalogue *catalogue, struct rw_bytes body, struct submission *ret_submission,
+int submission_parse(const struct submission_rules *rules, struct rw_bytes body, struct submission *ret_submission,
                      struct rw_field_errors *errors, struct rw_error *err)
 {
     RW_AUTO(cJSON_Delete) cJSON *json = NULL;
@@ -166,7 +177,8 @@ int submission_parse(const struct rw_catalogue *catalogue, struct rw_bytes body,
         return -1;
     }
     rw_json_decode(json, "", members, RW_ARRAY_SIZE(members), &request, errors);
-    find_language(catalogue, &request, &submission, errors);
+    find_isolation(rules, &request, &submission, errors);
+    find_language(rules->catalogue, &request, &submission, errors);
     if (submission.language && submission.version) {
         build_job(&submission, &request, job, errors);
     }

@@ -7,6 +7,7 @@
 struct request { /* the body's members, borrowed from its JSON; NULL when absent */
     const char *language;
     const char *version;
+    const char *isolation;
     const char *source;
     const cJSON *files;
     const char *entry;

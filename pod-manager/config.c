@@ -21,6 +21,7 @@ static const cyaml_schema_field_t isolation_fields[] = {
     CYAML_FIELD_STRING_PTR("default", CYAML_FLAG_OPTIONAL, struct isolation_config, usual, 1, 16),
     CYAML_FIELD_SEQUENCE_COUNT("offered", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct isolation_config, offered, n_offered,
                                &level_schema, 1, _RW_ISOLATION_MAX),
+    CYAML_FIELD_BOOL("lazy", CYAML_FLAG_OPTIONAL, struct isolation_config, lazy),
     CYAML_FIELD_UINT("slots", CYAML_FLAG_OPTIONAL, struct isolation_config, slots),
     CYAML_FIELD_UINT("uses", CYAML_FLAG_OPTIONAL, struct isolation_config, uses),
     CYAML_FIELD_END,

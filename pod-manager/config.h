@@ -54,6 +54,7 @@ struct isolation_config {
     char *usual;    /* of leases that name none */
     char **offered; /* NULL: the usual one */
     unsigned n_offered;
+    bool lazy; /* only pools of the usual level keep their warm floor */
     uint32_t slots;
     uint32_t uses;
     bool is_offered[_RW_ISOLATION_MAX]; /* not a key */

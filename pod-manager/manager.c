@@ -272,7 +272,8 @@ static void set_up_pools(struct manager *manager)
     for (size_t i = 0; i < manager->n_pools; i++) {
         const struct manager_pool *pool = &manager->by_pool[i];
         bool is_shared = pool->isolation == RW_ISOLATION_SANDBOX;
-        limits[i] = (struct pool_limits){.warm = pool->language->pool.warm,
+        bool has_floor = !config->isolation.lazy || pool->isolation == config->isolation.level;
+        limits[i] = (struct pool_limits){.warm = has_floor ? pool->language->pool.warm : 0,
                                          .max = pool->language->pool.max,
                                          .slots = is_shared ? config->isolation.slots : 1,
                                          .uses = is_shared ? config->isolation.uses : 1};

@@ -71,6 +71,7 @@ static void on_closed(uv_handle_t *handle)
         rw_buffer_done(&attempt->outputs[s]);
     }
     free(attempt->language_id);
+    free(attempt->isolation);
     free(attempt->version);
     free(attempt->job);
     free(attempt);
@@ -234,8 +235,11 @@ static void ask_for_pod(uv_timer_t *timer)
 {
     struct attempt *attempt = timer->data;
     attempt->asked_us = rw_monotonic_us();
-    attempt->lease_request = leases_acquire(attempt->context->leases, attempt->language_id, &attempt->task_id, attempt->number,
-                                            leased, attempt);
+    const struct lease_wish wish = {.language = attempt->language_id,
+                                    .isolation = attempt->isolation,
+                                    .task_id = &attempt->task_id,
+                                    .attempt = attempt->number};
+    attempt->lease_request = leases_acquire(attempt->context->leases, &wish, leased, attempt);
 }
 
 /* ---- the claim ---- */
@@ -248,6 +252,7 @@ static void take_claim(struct attempt *attempt, const struct store_claim *claim)
     attempt->fence = claim->fence;
     attempt->language_id = rw_xstrdup(claim->language);
     attempt->version = rw_xstrdup(claim->version);
+    attempt->isolation = rw_xstrdup(claim->isolation);
     attempt->submitted_us = claim->submitted_us;
     attempt->claimed_us = claim->claimed_us;
     attempt->job = rw_xmemdup(claim->job.data, claim->job.len);

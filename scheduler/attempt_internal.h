@@ -20,6 +20,7 @@ struct attempt {
     int32_t number;
     int64_t fence;
     struct rw_trace trace;
+    char *isolation;
     char *language_id;
     char *version;
     uint8_t *job;

@@ -155,16 +155,18 @@ static void answered(void *arg, const struct rw_http_answer *answer, const struc
     sodium_memzero(&lease, sizeof(lease));
 }
 
-struct lease_request *leases_acquire(struct leases *leases, const char *language, const struct rw_uuid *task_id, int32_t attempt,
-                                     lease_answered done, void *arg)
+struct lease_request *leases_acquire(struct leases *leases, const struct lease_wish *wish, lease_answered done, void *arg)
 {
     char id[RW_UUID_TEXT_BYTES];
     RW_AUTO(cJSON_Delete) cJSON *json = cJSON_CreateObject();
-    rw_json_add_string(json, "language", language);
+    rw_json_add_string(json, "language", wish->language);
+    if (wish->isolation[0]) {
+        rw_json_add_string(json, "isolation", wish->isolation);
+    }
     rw_json_add_int(json, "wait_ms", leases->wait_ms);
     rw_json_add_int(json, "deadline_ms", leases->deadline_ms);
-    rw_json_add_string(json, "task_id", rw_uuid_format(task_id, id));
-    rw_json_add_int(json, "attempt", attempt);
+    rw_json_add_string(json, "task_id", rw_uuid_format(wish->task_id, id));
+    rw_json_add_int(json, "attempt", wish->attempt);
     size_t len = 0;
     RW_AUTO_FREE char *body = rw_json_print(json, &len);
     struct lease_request *request = rw_xcalloc(1, sizeof(*request));

@@ -27,9 +27,14 @@ RW_NODISCARD int leases_open(uv_loop_t *loop, const struct scheduler_config *con
                              struct rw_error *err);
 /* Exactly once a request unless it was abandoned. lease NULL: failure says what happened, err in detail. */
 typedef void (*lease_answered)(void *arg, const struct lease *lease, enum attempt_failure failure, const struct rw_error *err);
+struct lease_wish { /* borrowed during the call */
+    const char *language;
+    const char *isolation; /* "": what the pod-manager usually gives */
+    const struct rw_uuid *task_id;
+    int32_t attempt;
+};
 /* done may be called before it returns only if it returns NULL. */
-struct lease_request *leases_acquire(struct leases *leases, const char *language, const struct rw_uuid *task_id, int32_t attempt,
-                                     lease_answered done, void *arg);
+struct lease_request *leases_acquire(struct leases *leases, const struct lease_wish *wish, lease_answered done, void *arg);
 /* The answer is not wanted any more: a lease that still comes goes back unused. (Breaking the call off would leave a pod leased
  * to nobody.) */
 void leases_abandon(struct lease_request *request);

@@ -94,6 +94,7 @@ static void claimed(void *arg, const PGresult *result, const struct rw_error *er
         .job = rw_pg_bytes(result, 0, 5),
         .submitted_us = rw_pg_timestamp_us(result, 0, 6),
         .claimed_us = rw_pg_timestamp_us(result, 0, 7),
+        .isolation = rw_pg_text(result, 0, 8),
     };
     claim->done(claim->arg, &row, NULL);
 }

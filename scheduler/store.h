@@ -37,6 +37,7 @@ struct store_claim { /* borrowed during the callback */
     int64_t fence;
     const char *language;
     const char *version;
+    const char *isolation; /* "": none was asked for */
     const char *traceparent;
     struct rw_bytes job;
     int64_t submitted_us;

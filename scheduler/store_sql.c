@@ -17,7 +17,7 @@ const struct rw_pg_statement store_sql[_STORE_SQL_MAX] = {
                          " lease_until = now() + $3::int4" MILLISECONDS
                          " WHERE id = $1::uuid AND (state = 'queued' OR (state = 'running' AND (owner = $2::text"
                          " OR (lease_until < now() AND attempt < " ATTEMPTS_MAX "))))"
-                         " RETURNING attempt, fence, language, version, traceparent, job, submitted_at, claimed_at",
+                         " RETURNING attempt, fence, language, version, traceparent, job, submitted_at, claimed_at, isolation",
                          3},
     [STORE_SQL_RECORD] = {"record",
                           "WITH done AS (UPDATE tasks SET state = 'done', ended_at = now(), lease_until = NULL"

@@ -7,6 +7,7 @@ CREATE TABLE tasks (
     language      text NOT NULL,
     version       text NOT NULL,
     priority      smallint NOT NULL DEFAULT 1,  -- enum rw_priority: 0 high, 1 normal, 2 low
+    isolation     text NOT NULL DEFAULT '',     -- asked for; '': what the pod-manager usually gives
     state         text NOT NULL DEFAULT 'queued'
                   CHECK (state IN ('queued', 'running', 'done', 'cancelled', 'dead')),
     attempt       integer NOT NULL DEFAULT 0,   -- attempts begun

@@ -37,7 +37,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (!catalogue) {
         catalogue = load_catalogue();
     }
-    if (submission_parse(catalogue, rw_bytes_of(data, size), &submission, &errors, &err) == 0) {
+    if (submission_parse(&(struct submission_rules){.catalogue = catalogue, .is_offered = {true}}, rw_bytes_of(data, size),
+                         &submission, &errors, &err) == 0) {
         HOLDS(errors.count == 0);
         check_job(&submission);
         submission_done(&submission);

@@ -12,9 +12,10 @@ REQUIRED = {"hello", "stdin", "args", "env", "files", "exit_code", "stderr", "un
 REQUIRED |= {"time_limit", "wall_limit", "memory_limit", "output_limit"}
 
 
+@pytest.mark.parametrize("isolation", ["pod", "sandbox"])
 @pytest.mark.parametrize("language, folder", CASES, ids=[f"{language['id']}-{folder.name}" for language, folder in CASES])
-def test_case(api, language, folder):
-    result = api.run(timeout_s=120, **cases.request(language, folder))
+def test_case(api, language, folder, isolation):
+    result = api.run(timeout_s=120, isolation=isolation, **cases.request(language, folder))
     wrong = cases.mismatches(cases.load(folder)["expect"], result)
     shown = {key: value if len(str(value)) < 1000 else str(value)[:1000] + "…" for key, value in result.items()}
     assert not wrong, "\n".join(wrong) + "\n" + json.dumps(shown, indent=2)

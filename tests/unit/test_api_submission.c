@@ -61,7 +61,8 @@ static struct rw_job *accept(const char *body)
     struct submission submission = {0};
     struct rw_job *job = NULL;
     struct rw_error err = {0};
-    if (submission_parse(catalogue, rw_bytes_of(body, strlen(body)), &submission, &errors, &err)) {
+    if (submission_parse(&(struct submission_rules){.catalogue = catalogue, .is_offered = {true}}, rw_bytes_of(body, strlen(body)),
+                         &submission, &errors, &err)) {
         fail_msg("%s\n%s (%s: %s)", body, err.message, errors.count ? errors.items[0].field : "",
                  errors.count ? errors.items[0].message : "");
     }
@@ -165,6 +166,8 @@ static void wrong_fields_are_named(void **state)
         {"{\"language\":\"c'); DROP TABLE tasks;--\",\"source\":\"\"}", "language "},
         {"{\"language\":7,\"source\":true}", "language source "},
         {P "\"version\":\"2\"}", "version "},
+        {P "\"isolation\":\"vm\"}", "isolation "},
+        {P "\"isolation\":\"sandbox\"}", "isolation "}, /* there is such a level, but not here */
         {P "\"version\":1}", "version "},
         {"{\"language\":\"plain\",\"source\":1}", "source "},
         {"{\"language\":\"plain\",\"files\":{}}", "files "},
@@ -209,8 +212,9 @@ static void wrong_fields_are_named(void **state)
         struct submission submission = {0};
         struct rw_error err = {0};
         char fields[1024] = "";
-        assert_int_equal(
-            submission_parse(catalogue, rw_bytes_of(refusals[i].body, strlen(refusals[i].body)), &submission, &errors, &err), -1);
+        assert_int_equal(submission_parse(&(struct submission_rules){.catalogue = catalogue, .is_offered = {true}},
+                                          rw_bytes_of(refusals[i].body, strlen(refusals[i].body)), &submission, &errors, &err),
+                         -1);
         assert_int_equal(err.code, RW_ERR_FIELDS);
         for (size_t j = 0; j < errors.count; j++) {
             size_t used = strlen(fields);
@@ -244,7 +248,8 @@ static void what_is_not_an_object_is_refused(void **state)
         struct rw_field_errors errors = {0};
         struct submission submission = {0};
         struct rw_error err = {0};
-        if (submission_parse(catalogue, rw_bytes_of(bodies[i], strlen(bodies[i])), &submission, &errors, &err) != -1 ||
+        if (submission_parse(&(struct submission_rules){.catalogue = catalogue, .is_offered = {true}},
+                             rw_bytes_of(bodies[i], strlen(bodies[i])), &submission, &errors, &err) != -1 ||
             err.code != RW_ERR_INVALID) {
             fail_msg("%s: %s", bodies[i], rw_err_name(err.code));
         }
@@ -265,7 +270,9 @@ static void every_list_is_bounded(void **state)
         assert_ok(rw_buffer_printf(&body, &err, "%s\"a\"", i ? "," : ""), &err);
     }
     assert_ok(rw_buffer_printf(&body, &err, "]}"), &err);
-    assert_int_equal(submission_parse(catalogue, rw_buffer_view(&body), &submission, &errors, &err), -1);
+    assert_int_equal(submission_parse(&(struct submission_rules){.catalogue = catalogue, .is_offered = {true}},
+                                      rw_buffer_view(&body), &submission, &errors, &err),
+                     -1);
     assert_int_equal(err.code, RW_ERR_FIELDS);
     assert_string_equal(errors.items[0].field, "args");
 }

@@ -151,7 +151,7 @@ class Stack:
         if os.geteuid() == 0:
             local["uid_base"] = self.uid_base()
         return {
-            "api": {"http": {"listen": f"127.0.0.1:{self.api_port}"}, **shared},
+            "api": {"http": {"listen": f"127.0.0.1:{self.api_port}"}, **shared, "isolation": ["pod", "sandbox"]},
             "scheduler": {
                 "http": {"listen": f"unix:{run_dir}/sched.sock"},
                 **shared,
@@ -163,5 +163,6 @@ class Stack:
                 "token_file": str(token_file),
                 "backend": "local",
                 "local": local,
+                "isolation": {"default": "pod", "offered": ["pod", "sandbox"], "lazy": True, "slots": 2, "uses": 200},
             },
         }
