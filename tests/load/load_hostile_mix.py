@@ -10,6 +10,7 @@ import argparse
 import os
 import queue
 import random
+import shutil
 import sys
 import tempfile
 import threading
@@ -147,7 +148,11 @@ def main() -> int:
     finally:
         statuses = target.stop()
     problems += [f"{name} ended with status {status}" for name, status in statuses.items() if status not in (0, None)]
-    say("FAILED:\n" + "\n".join(problems) if problems else "the honest were not disturbed, and nothing is left")
+    if problems:
+        say("FAILED:\n" + "\n".join(problems) + f"\nstate and logs are kept in {state}")
+    else:
+        shutil.rmtree(state, ignore_errors=True)
+        say("the honest were not disturbed, and nothing is left")
     return 1 if problems else 0
 
 
