@@ -148,6 +148,7 @@ static void move(struct pools *pools, struct pool_pod *pod, enum pool_phase phas
     if (pod->phase != phase) {
         leave(pools, pod);
         enter(pod, phase, now_ms);
+        pod->pool->n_leases -= phase == POOL_ENDING ? pod->leases : 0;
     }
     if (phase == POOL_ENDING && pod->is_stale) {
         pod->is_stale = false;
@@ -172,6 +173,7 @@ struct pool_pod *pools_pod_adopt(struct pools *pools, size_t index, bool is_leas
     pod->is_adopted = true;
     if (is_leased) {
         pod->leases = pod->served = 1;
+        pod->pool->n_leases++;
         pod->is_broken = pod->pool->limits.slots > 1; /* how many it holds is not known: no new one */
         move(pools, pod, POOL_LEASED, now_ms);
         open_slots(pod);
@@ -202,6 +204,7 @@ void pool_take(struct pools *pools, struct pool_pod *pod, int64_t now_ms)
     close_slots(pod);
     pod->leases++;
     pod->served++;
+    pod->pool->n_leases++;
     move(pools, pod, POOL_LEASED, now_ms);
     uint32_t slots = free_slots(pod);
     if (slots > 0) { /* stays the first one: leases are packed into few pods, so that others can go */
@@ -241,6 +244,7 @@ void pools_lease_end(struct pools *pools, struct pool_pod *pod, bool is_broken, 
     }
     close_slots(pod);
     pod->leases--;
+    pod->pool->n_leases--;
     pod->is_broken |= is_broken;
     bool is_spent = pod->pool->limits.uses > 0 && pod->served >= pod->pool->limits.uses;
     if (pod->leases == 0) {
@@ -259,6 +263,7 @@ void pools_take_back(struct pools *pools, struct pool_pod *pod, int64_t now_ms)
     close_slots(pod);
     pod->leases--;
     pod->served--;
+    pod->pool->n_leases--;
     if (pod->leases == 0) {
         move(pools, pod, POOL_WARM, now_ms);
     }

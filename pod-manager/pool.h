@@ -94,6 +94,7 @@ struct pool {
     uint32_t n_pods[_POOL_PHASE_MAX];
     struct pool_pod *open; /* oldest first */
     uint32_t n_free;       /* free slots of the open ones */
+    uint32_t n_leases;     /* of pods that are not on their way out */
     uint32_t n_stale;      /* stale pods that are not on their way out */
     struct pool_waiter *waiting;
     uint32_t n_waiting;

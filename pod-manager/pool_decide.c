@@ -75,10 +75,13 @@ static void measure(struct pools *pools, struct pool *pool, int64_t now_ms)
     uint32_t room = pool->limits.max > n_taken ? pool->limits.max - n_taken : 0;
     uint32_t n_free_of_warm = pool->n_pods[POOL_WARM] * pool->limits.slots;
     uint32_t n_free_of_leased = pool->n_free > n_free_of_warm ? pool->n_free - n_free_of_warm : 0;
+    bool is_reused = pool->limits.uses != 1;
     struct scale_input input = {
         .floor = pool->limits.warm,
         .ceiling = room * pool->limits.slots + n_free_of_leased,
         .waiting = pool->n_waiting,
+        .busy = is_reused ? pool->n_leases : 0,
+        .is_reused = is_reused,
         .arrivals_per_s = scale_rate_per_s(&pool->arrivals, pools->rules.scale.rate_window_ms, now_ms),
         .warm_up_ms = pool->warm_up_ms,
         .now_ms = now_ms,

@@ -50,8 +50,12 @@ static void hold(const struct scale_rules *rules, uint32_t wanted, int64_t now_m
 
 struct scale_decision scale_decide(const struct scale_rules *rules, const struct scale_input *input, struct scale_state *state)
 {
-    hold(rules, expected(input), input->now_ms, state);
-    struct scale_decision decision = {.floor = input->floor, .arrivals = state->held, .waiting = input->waiting};
+    uint32_t present = input->is_reused ? input->busy + input->waiting : 0;
+    uint32_t coming = expected(input);
+    hold(rules, present + (input->is_reused ? 0 : coming), input->now_ms, state);
+    uint32_t again = state->held - present;
+    struct scale_decision decision = {
+        .floor = input->floor, .arrivals = input->is_reused && coming > again ? coming : again, .waiting = input->waiting};
     uint64_t sum = (uint64_t)decision.floor + decision.arrivals + decision.waiting;
     decision.target = sum < input->ceiling ? (uint32_t)sum : input->ceiling;
     return decision;

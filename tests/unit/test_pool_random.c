@@ -103,6 +103,15 @@ static void check_destroy(const struct pool_action *action)
     pod->is_unusable = true;
 }
 
+static uint32_t n_leases_of(const struct pool *pool)
+{
+    uint32_t n = 0;
+    for (const struct pool_pod *pod = pool->pods[POOL_LEASED]; pod; pod = pod->next) {
+        n += pod->leases;
+    }
+    return n;
+}
+
 static void check_bounds(const struct model *model)
 {
     uint32_t n_pods[POOLS] = {0};
@@ -120,7 +129,8 @@ static void check_bounds(const struct model *model)
     for (size_t i = 0; i < POOLS; i++) {
         assert_true(n_pods[i] <= model->limits[i].max);
         assert_int_equal(n_pods[i], pool_count(&model->pools->pools[i])); /* nothing is forgotten, nothing invented */
-        if (!model->is_draining) {                                        /* work-conserving: nobody waits beside a free slot */
+        assert_int_equal(n_leases_of(&model->pools->pools[i]), model->pools->pools[i].n_leases);
+        if (!model->is_draining) { /* work-conserving: nobody waits beside a free slot */
             assert_true(model->pools->pools[i].n_waiting == 0 || model->pools->pools[i].n_free == 0);
         }
     }

@@ -49,6 +49,25 @@ static uint32_t target_at(struct scale_state *scale, int64_t now_ms, double arri
     return scale_decide(&rules, &input, scale).target;
 }
 
+static uint32_t reused_target_at(struct scale_state *scale, int64_t now_ms, uint32_t busy, uint32_t waiting)
+{
+    struct scale_input input = {.floor = 2, .ceiling = 1000, .waiting = waiting, .busy = busy, .is_reused = true, .now_ms = now_ms};
+    return scale_decide(&rules, &input, scale).target;
+}
+
+static void slots_that_serve_again_are_kept_for_a_while(void **state)
+{
+    (void)state;
+    struct scale_state scale = {0};
+    assert_int_equal(reused_target_at(&scale, 0, 0, 8), 10); /* the floor beside what waits */
+    assert_int_equal(reused_target_at(&scale, 1, 8, 0), 2);  /* all are served: the floor beside them */
+    assert_int_equal(reused_target_at(&scale, 2, 5, 0), 5);  /* three are free, and kept for those who come again */
+    assert_int_equal(reused_target_at(&scale, 3, 5, 4), 6);  /* nine at a time by now */
+    assert_int_equal(reused_target_at(&scale, 4, 0, 0), 11); /* the floor and nine */
+    assert_int_equal(reused_target_at(&scale, 30002, 0, 0), 11);
+    assert_int_equal(reused_target_at(&scale, 30003, 0, 0), 10); /* then one fewer, a step at a time */
+}
+
 static void it_grows_at_once_and_shrinks_slowly(void **state)
 {
     (void)state;
@@ -111,9 +130,9 @@ static void the_rate_follows_the_arrivals(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_target_is_the_clamped_sum),         cmocka_unit_test(it_grows_at_once_and_shrinks_slowly),
-        cmocka_unit_test(it_never_goes_below_what_is_asked_for), cmocka_unit_test(waiting_leases_are_not_held),
-        cmocka_unit_test(the_rate_follows_the_arrivals),
+        cmocka_unit_test(the_target_is_the_clamped_sum),       cmocka_unit_test(slots_that_serve_again_are_kept_for_a_while),
+        cmocka_unit_test(it_grows_at_once_and_shrinks_slowly), cmocka_unit_test(it_never_goes_below_what_is_asked_for),
+        cmocka_unit_test(waiting_leases_are_not_held),         cmocka_unit_test(the_rate_follows_the_arrivals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
