@@ -78,7 +78,7 @@ class ClusterUnderTest:
         """What is not as it is when nobody wants anything; quiet: pools may still be larger than that, as they shrink slowly."""
         found = []
         try:
-            pods = self.runners()
+            pods = [pod for pod in self.runners() if pod["metadata"]["labels"].get("runwave.dev/isolation") != "sandbox"]
         except Exception as problem:  # pylint: disable=broad-except  # the API server may be away
             return [str(problem)]
         for language in self.languages:
@@ -177,7 +177,7 @@ class ClusterUnderTest:
         raise AssertionError("no cgroup of memory")
 
     def kill_component(self, name: str) -> None:
-        """A program of the cluster itself: kubelet, apiserver, ... (Asked to end, an API server takes a minute over its watches.)"""
+        """A program of the cluster itself: kubelet, apiserver, ... (Asked to end, an API server waits a minute for its watches.)"""
         pid = int((self.cluster.state / "pids" / name).read_text(encoding="ascii"))
         os.kill(pid, signal.SIGKILL)
         wait_for(lambda: not (Path("/proc") / str(pid)).exists(), 30, f"{name} has ended")

@@ -9,8 +9,7 @@ HERE = Path(__file__).resolve().parent
 for folder in (HERE.parents[1] / "tools", HERE.parents[1] / "tests" / "support", HERE):
     sys.path.insert(0, str(folder))
 
-from cluster_under_test import ClusterUnderTest  # noqa: E402
-from deployment import QUICK, Deployment  # noqa: E402
+from cluster_under_test import QUICK, ClusterUnderTest  # noqa: E402
 from dev.cluster import Cluster  # noqa: E402
 
 # What disturbs most comes last; the last one takes the deployment away.
@@ -23,21 +22,15 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.fixture(scope="session")
-def deployment():
+def installed():
     cluster = Cluster()
     if not cluster.is_up():
         pytest.fail("the cluster does not run: ./dev cluster up, or ./dev test kubernetes", pytrace=False)
-    made = Deployment(cluster)
-    made.configure_pods(**QUICK)
-    yield made
-    cluster.apply()
-
-
-@pytest.fixture(scope="session")
-def installed(deployment):
-    found = ClusterUnderTest(deployment.cluster)
+    found = ClusterUnderTest(cluster)
+    found.configure_pods(**QUICK)
     found.wait_quiet(240)
-    return found
+    yield found
+    cluster.apply()
 
 
 @pytest.fixture
@@ -53,14 +46,6 @@ def api(installed):
     client = installed.api()
     yield client
     client.close()
-
-
-@pytest.fixture
-def at_rest(deployment):
-    """Every pool at its floor, before and after."""
-    deployment.wait_at_rest()
-    yield
-    deployment.wait_at_rest()
 
 
 def pytest_configure(config):

@@ -5,27 +5,23 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import yaml
-from client import Api
 from stack import cases, repository_root
 
 FILES = sorted(repository_root().glob("runner-images/*/language.yaml"))
 LANGUAGES = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in FILES]
 CASES = [(language, folder) for language in LANGUAGES for folder in cases.folders(language["id"])]
-# Isolation level -> what the pod-managers are configured with for it.
-LEVELS = {"pod": {}}
+LEVELS = ("pod", "sandbox")
 CLIENTS = 3  # more would make pods faster than two processors start them, and programs miss their time limits
 
 
-@pytest.fixture(scope="module", params=list(LEVELS))
-def results(request, deployment):
+@pytest.fixture(scope="module", params=LEVELS)
+def results(request, installed):
     """(language, case) -> its result to come; several are under way at a time."""
-    if LEVELS[request.param]:
-        deployment.configure_pods(**LEVELS[request.param])
 
     def run(language, folder):
-        api = Api(deployment.url)
+        api = installed.api()
         try:
-            return api.run(timeout_s=180, **cases.request(language, folder))
+            return api.run(timeout_s=180, isolation=request.param, **cases.request(language, folder))
         finally:
             api.close()
 

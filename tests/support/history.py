@@ -1,6 +1,8 @@
-"""The promise, checked in the database: an accepted task reaches exactly one final state, and its result is recorded once."""
+"""The promise, in the database and in the answers of the API: an accepted task reaches exactly one final state, recorded once."""
 
-from typing import Dict, Iterable, Tuple
+from typing import Dict, Iterable, List, Optional, Tuple
+
+from client import FINAL
 
 
 def recorded(connection, task_ids: Iterable[str]) -> Dict[str, Tuple[str, int, int]]:
@@ -27,14 +29,39 @@ def assert_done_once(connection, task_ids: Iterable[str]) -> Dict[str, Tuple[str
 END = ("task_id", "status", "verdict", "attempt", "exit_code", "signal", "stdout", "stderr", "reason")
 
 
-def assert_same_end(first: Dict[str, dict], *later: Dict[str, dict]) -> None:
-    """Answers of the API, task id -> result: every task of the first has one end, and it is the same in all later ones."""
-    for answers in later:
-        missing = set(first) - set(answers)
-        assert not missing, f"{len(missing)} tasks are not known any more: {sorted(missing)[:5]}"
-        wrong = {
-            task: [{key: result.get(key) for key in END} for result in (first[task], answers[task])]
-            for task in first
-            if any(first[task].get(key) != answers[task].get(key) for key in END)
-        }
-        assert not wrong, f"{len(wrong)} tasks have ended twice, differently: {dict(list(wrong.items())[:3])}"
+def wrong_step(before: dict, after: dict) -> Optional[str]:
+    """Why no task may have given these two answers of the API one after the other, None where it may."""
+    if before["status"] in FINAL:
+        changed = [key for key in END if before.get(key) != after.get(key)]
+        return f"it had ended, and then differed in {', '.join(changed)}" if changed else None
+    # An attempt that was handed back before it began does not count: its task is queued again, with one attempt less.
+    if after["attempt"] < before["attempt"] - (1 if after["status"] == "queued" else 0):
+        return f"{after['status']} in attempt {after['attempt']} after attempt {before['attempt']}"
+    if (before["status"], after["status"]) == ("queued", "running") and after["attempt"] == before["attempt"]:
+        return "it was begun again without a new attempt"
+    return None
+
+
+class Answers:
+    """What the API said of each task, in the order in which it was said, as far as it changed."""
+
+    def __init__(self) -> None:
+        self.said: Dict[str, List[dict]] = {}
+
+    def note(self, answer: dict) -> None:
+        said = self.said.setdefault(answer["task_id"], [])
+        if not said or self.differ(said[-1], answer):
+            said.append(answer)
+
+    @staticmethod
+    def differ(one: dict, other: dict) -> bool:
+        return any(one.get(key) != other.get(key) for key in END)
+
+    def violations(self) -> List[str]:
+        """Of every task: steps that are not of the state machine, and ends that did not come."""
+        found = []
+        for task, said in self.said.items():
+            found += [f"{task}: {why}" for pair in zip(said, said[1:]) if (why := wrong_step(*pair))]
+            if said[-1]["status"] not in FINAL:
+                found.append(f"{task}: it has not ended, it is {said[-1]['status']}")
+        return found

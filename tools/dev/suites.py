@@ -74,12 +74,18 @@ def fuzz(_preset: str, extra: Sequence[str]) -> bool:
 
 
 def kubernetes(preset: str, extra: Sequence[str]) -> bool:
-    """The `dev` overlay in a real cluster of this machine; then, beside it, the client and the backend by themselves."""
+    """The `dev` overlay in a real cluster of this machine; then, beside it, the client and the backend by themselves. A cluster that was
+    not there before is taken down, unless RUNWAVE_KEEP_CLUSTER says otherwise."""
     installed = cluster.Cluster()
-    say(f"RunWave runs in the cluster: {installed.up()}")
-    named = [argument for argument in extra if (repository_root() / argument.partition("::")[0]).exists()]
-    is_right = _run([sys.executable, "-m", "pytest", *([] if named else ["tests/kubernetes"]), *extra], preset)
-    return is_right and (bool(extra) or _kubernetes_backend(preset, installed))
+    is_to_stay = installed.is_up() or bool(os.environ.get("RUNWAVE_KEEP_CLUSTER"))
+    try:
+        say(f"RunWave runs in the cluster: {installed.up()}")
+        named = [argument for argument in extra if (repository_root() / argument.partition("::")[0]).exists()]
+        is_right = _run([sys.executable, "-m", "pytest", *([] if named else ["tests/kubernetes"]), *extra], preset)
+        return (bool(extra) or _kubernetes_backend(preset, installed)) and is_right
+    finally:
+        if not is_to_stay:
+            installed.down()
 
 
 def _kubernetes_backend(preset: str, installed: cluster.Cluster) -> bool:
