@@ -1,4 +1,4 @@
-"""What may be a pod in runwave-runners, asked of a real API server that has the dev overlay (`./dev cluster up`). No pod is made."""
+"""What may be a pod in runwave-runners, asked of a real API server with the dev overlay (`./dev cluster up`). No pod is made."""
 
 import copy
 import json

@@ -43,7 +43,8 @@ def tree_(tmp_path_factory):
 
 
 def render(tree, overlay):
-    ran = subprocess.run([KUBECTL, "kustomize", tree / "k8s-config/overlays" / overlay], capture_output=True, text=True, check=False)
+    argv = [KUBECTL, "kustomize", tree / "k8s-config/overlays" / overlay]
+    ran = subprocess.run(argv, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
     return [thing for thing in yaml.safe_load_all(ran.stdout) if thing]
 
@@ -142,7 +143,8 @@ def test_rights_are_those_that_the_readme_lists(things):
 
 def test_namespaces_enforce_pod_security(things):
     bindings = of_kind(things, "ValidatingAdmissionPolicyBinding").values()
-    replaced = {each["spec"]["matchResources"]["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"] for each in bindings}
+    selectors = [each["spec"]["matchResources"]["namespaceSelector"]["matchLabels"] for each in bindings]
+    replaced = {selector["kubernetes.io/metadata.name"] for selector in selectors}
     for (_, name), thing in of_kind(things, "Namespace").items():
         level = thing["metadata"]["labels"]["pod-security.kubernetes.io/enforce"]
         assert level == ("privileged" if name in replaced else "restricted")  # never without one of both

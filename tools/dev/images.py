@@ -1,7 +1,7 @@
 """The container images: every Dockerfile of the repository, built with the Docker Engine there is or a private one.
 
-Where no registry is reachable, the base image debian:bookworm-slim is made here by debootstrap, once, from this machine's own Debian
-sources. Rebuilding what has not changed takes seconds: the engine's layer cache knows it.
+Where no registry is reachable, the base image debian:bookworm-slim is made here by debootstrap, once, from this machine's own
+Debian sources. Rebuilding what has not changed takes seconds: the engine's layer cache knows it.
 """
 
 import argparse
@@ -39,9 +39,13 @@ DPKG_CONFIG = "".join(
     )
 )
 APT_CONFIG = 'Acquire::Languages "none";\nAcquire::GzipIndexes "true";\nAPT::Sandbox::User "root";\n'
-STRIP = "cd \"$1\" && rm -rf usr/share/man/* usr/share/info/* usr/share/lintian usr/share/locale/* var/cache/apt var/lib/apt/lists/* " \
-    "var/log/apt var/log/*.log && find usr/share/doc -mindepth 1 ! -name copyright ! -type d -delete && " \
-    "find usr/share/doc -mindepth 1 -type d -empty -delete && mkdir -p var/cache/apt/archives/partial var/lib/apt/lists/partial"
+STRIP = """cd "$1"
+rm -rf usr/share/man/* usr/share/info/* usr/share/lintian usr/share/locale/* var/cache/apt var/lib/apt/lists/*
+rm -rf var/log/apt var/log/*.log
+find usr/share/doc -mindepth 1 ! -name copyright ! -type d -delete
+find usr/share/doc -mindepth 1 -type d -empty -delete
+mkdir -p var/cache/apt/archives/partial var/lib/apt/lists/partial
+"""
 
 
 def catalogue() -> Dict[str, str]:
@@ -80,7 +84,7 @@ class Images:
                 build.result()
         if self.engine.is_private:
             self.engine.docker("image", "prune", "--force")  # what earlier builds left without a name
-        return {reference(name): self.engine.docker("image", "inspect", "--format", "{{.Id}}", reference(name)).stdout.strip() for name in wanted}
+        return {reference(name): self._id(reference(name)) for name in wanted}
 
     def sizes_mb(self, names: Sequence[str]) -> Dict[str, float]:
         argv = ["image", "inspect", "--format", "{{.Size}}", *(reference(name) for name in names)]
@@ -102,10 +106,13 @@ class Images:
         if not archive.exists():
             say(f"no registry is reachable: making {BASE} with debootstrap")
             make_base(archive, self.log_dir / "image-base.log")
-        self.engine.docker("import", "--change", "CMD [\"bash\"]", "--change", "ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-                           str(archive), BASE)
+        path = "ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+        self.engine.docker("import", "--change", 'CMD ["bash"]', "--change", path, str(archive), BASE)
 
     # ---- inside ----
+
+    def _id(self, image: str) -> str:
+        return self.engine.docker("image", "inspect", "--format", "{{.Id}}", image).stdout.strip()
 
     def _has(self, image: str) -> bool:
         return self.engine.docker("image", "inspect", image, check=False).returncode == 0
@@ -120,10 +127,10 @@ class Images:
         self.log_dir.mkdir(parents=True, exist_ok=True)
         log = self.log_dir / f"image-{name}.log"
         with open(log, "wb") as out:
-            status = subprocess.run([*argv, "."], cwd=repository_root(), env=env, stdout=out, stderr=subprocess.STDOUT, check=False).returncode
-        if status != 0:
+            ran = subprocess.run([*argv, "."], cwd=repository_root(), env=env, stdout=out, stderr=subprocess.STDOUT, check=False)
+        if ran.returncode != 0:
             lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-TAIL_LINES:]
-            raise Failure("\n".join([f"building {image} failed with status {status}", *lines, f"(all of it: {log})"]))
+            raise Failure("\n".join([f"building {image} failed with status {ran.returncode}", *lines, f"(all of it: {log})"]))
         seconds = time.monotonic() - started
         if seconds > 5:
             say(f"built {image} in {seconds:.0f} s")
@@ -153,7 +160,8 @@ def make_base(archive: Path, log: Path) -> None:
             for name in ("hostname", "resolv.conf"):
                 (folder / "etc" / name).unlink(missing_ok=True)
             part = archive.with_suffix(".part")
-            subprocess.run(["tar", "-C", str(folder), "--numeric-owner", "--exclude=./dev/*", "-cf", str(part), "."], stdout=out, stderr=out, check=True)
+            argv = ["tar", "-C", str(folder), "--numeric-owner", "--exclude=./dev/*", "-cf", str(part), "."]
+            subprocess.run(argv, stdout=out, stderr=out, check=True)
             part.replace(archive)
     finally:
         subprocess.run(["rm", "-rf", "--one-file-system", str(folder)], check=False)
@@ -164,7 +172,8 @@ def debian_sources() -> List[str]:
     argv = ["apt-get", "indextargets", "--format", "$(CODENAME) $(REPO_URI) $(COMPONENT)", "Identifier: Packages"]
     rows = [line.split() for line in subprocess.run(argv, stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()]
     suites = ("bookworm", "bookworm-updates", "bookworm-security")
-    lines = [f"deb {uri} {suite} main" for suite in suites for codename, uri, component in rows if (codename, component) == (suite, "main")]
+    ours = [(codename, uri) for codename, uri, component in rows if component == "main" and codename in suites]
+    lines = [f"deb {uri} {codename} main" for codename, uri in sorted(ours, key=lambda row: suites.index(row[0]))]
     if not lines or lines[0].split()[2] != "bookworm":
         raise Failure(f"no registry is reachable, and this machine's apt knows no Debian 12 to make {BASE} from")
     return lines

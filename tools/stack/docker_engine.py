@@ -1,8 +1,8 @@
 """A Docker Engine: the one this machine has, else a private one of Debian's docker.io in a folder of the cache.
 
-The private engine is one a folder and shared by whoever needs it: users hold a shared lock, and the last one to leave stops it. Its images
-stay in the folder. It has no default bridge and touches no firewall rules: builds run with --network host, containers that need
-a network make one of their own (which reaches the other containers on it and nothing else).
+The private engine is one a folder and shared by whoever needs it: users hold a shared lock, and the last one to leave stops it. Its
+images stay in the folder. It has no default bridge and touches no firewall rules: builds run with --network host, containers that
+need a network make one of their own (which reaches the other containers on it and nothing else).
 """
 
 import fcntl
@@ -138,9 +138,9 @@ class DockerEngine:
         self._end()  # one that does not answer any more
         (self.folder / "dockerd.pid").unlink(missing_ok=True)
         with open(self.log, "wb") as log:
-            path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+            env = {**os.environ, "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
             child = subprocess.Popen(
-                self._argv(), env={**os.environ, "PATH": path}, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                self._argv(), env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
         write_private(self.pid_path, f"{child.pid} {guard.process_identity(child.pid)}\n")
         deadline = time.monotonic() + START_TIMEOUT_S
