@@ -34,13 +34,21 @@ struct hand_task *hand_find(const struct hand *hand, const struct rw_uuid *id)
     return task;
 }
 
+/* Void, or of an earlier connection. */
+static bool is_older(const struct delivery_ref *known, const struct delivery_ref *delivery)
+{
+    return !known->is_valid || known->generation < delivery->generation;
+}
+
 enum hand_answer hand_offer(struct hand *hand, const struct rw_uuid *id, size_t language, enum rw_priority priority,
                             const struct delivery_ref *delivery)
 {
     struct hand_task *task = hand_find(hand, id);
     if (task) {
-        if (task->delivery.is_valid && task->delivery.generation >= delivery->generation) {
-            return HAND_DUPLICATE;
+        if (!is_older(&task->delivery, delivery)) {
+            bool is_kept = task->is_started && is_older(&task->later, delivery);
+            task->later = is_kept ? *delivery : task->later;
+            return is_kept ? HAND_LATER : HAND_DUPLICATE;
         }
         task->delivery = *delivery;
         return HAND_RENEWED;
@@ -67,6 +75,7 @@ struct hand_task *hand_next(struct hand *hand)
     struct hand_task *task = hand->waiting[language][priority];
     DL_DELETE(hand->waiting[language][priority], task);
     hand->n_waiting--;
+    task->is_started = true;
     return task;
 }
 
@@ -78,11 +87,13 @@ void hand_set_pod(struct hand *hand, struct hand_task *task, bool has_pod)
     }
 }
 
-void hand_remove(struct hand *hand, struct hand_task *task)
+enum hand_answer hand_remove(struct hand *hand, struct hand_task *task)
 {
+    const struct hand_task gone = *task;
     policy_ended(&hand->policy, task->language, task->has_pod);
     HASH_DELETE(hh, hand->tasks, task);
     free(task);
+    return gone.later.is_valid ? hand_offer(hand, &gone.id, gone.language, gone.priority, &gone.later) : HAND_DUPLICATE;
 }
 
 static void drop_queue(struct hand *hand, size_t language, enum rw_priority priority)
@@ -113,5 +124,6 @@ void hand_disconnected(struct hand *hand)
     hand_drop_waiting(hand);
     for (struct hand_task *task = hand->tasks; task; task = task->hh.next) {
         task->delivery.is_valid = false;
+        task->later.is_valid = false;
     }
 }

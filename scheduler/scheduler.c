@@ -97,7 +97,7 @@ static void on_over(void *owner, struct attempt *attempt, bool is_settled)
     if (is_settled) {
         deliveries_ack(scheduler->deliveries, &task->delivery);
     }
-    hand_remove(scheduler->hand, task);
+    (void)hand_remove(scheduler->hand, task);
     start_next(scheduler);
 }
 
@@ -113,6 +113,8 @@ static void on_task(void *arg, const struct rw_uuid *id, size_t language, enum r
         break;
     case HAND_RENEWED:
         rw_counter_add(scheduler->metrics->redelivered, 1);
+        break;
+    case HAND_LATER:
         break;
     case HAND_DUPLICATE:
         rw_counter_add(scheduler->metrics->duplicates, 1);
