@@ -10,6 +10,7 @@
 
 #include "local.h"
 
+enum { PROBE_BYTES_MAX = 4096 };
 enum { PROBE_PERIOD_MS = 30000, UID_BASE_DEFAULT = 1879048192 };
 /* Overlap of pods on their way in and out, and of an earlier instance's. */
 enum { PLACES_PER_POD = 2, PLACES_SPARE = 64 };
@@ -62,7 +63,12 @@ static int local_prepare(struct manager_config *config, struct rw_error *err)
 /* The layers that the probe has found in force, as it says them. */
 static void tell_layers(const struct local *local, const char *output)
 {
-    RW_AUTO(cJSON_Delete) cJSON *found = cJSON_Parse(output);
+    static const struct rw_json_limits limits = {.bytes_max = PROBE_BYTES_MAX, .depth_max = 4, .values_max = 64};
+    struct rw_error err;
+    RW_AUTO(cJSON_Delete) cJSON *found = NULL;
+    if (rw_json_parse(rw_bytes_of(output, strlen(output)), &limits, &found, &err)) {
+        return;
+    }
     const char *layers = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(found, "layers"));
     if (layers) {
         local->events.layers(local->events.arg, layers);

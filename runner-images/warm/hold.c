@@ -122,6 +122,7 @@ static any_function next_of(const char *name, any_function *cache)
 
 #define EXPORTED __attribute__((visibility("default")))
 /* name(parameters): hold at path, then the C library's own. */
+/* NOLINTBEGIN(bugprone-macro-parentheses): types and lists of parameters bear none */
 #define PASSED(result, name, parameters, path, arguments)                                                                          \
     EXPORTED result name parameters;                                                                                               \
     EXPORTED result name parameters                                                                                                \
@@ -142,6 +143,7 @@ static any_function next_of(const char *name, any_function *cache)
         hold(path);                                                                                                                \
         return ((int(*) parameters)next_of(#name, &cache))arguments;                                                               \
     }
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 #ifndef __clang__
 /* The C library's headers say that paths are not NULL; who calls may not know. */
@@ -165,7 +167,7 @@ PASSED_OPEN(openat, (int dir, const char *path, int flags, ...), path, (dir, pat
 PASSED_OPEN(openat64, (int dir, const char *path, int flags, ...), path, (dir, path, flags, mode))
 
 /* libuv calls statx through this one. */
-EXPORTED long syscall(long number, ...);
+EXPORTED long syscall(long number, ...); /* NOLINT(readability-redundant-declaration): with this visibility */
 EXPORTED long syscall(long number, ...)
 {
     static any_function cache;

@@ -55,4 +55,11 @@ static inline void write_text(const char *path, const char *text)
     write_file(path, text, strlen(text));
 }
 
+/* A number below `below` from a generator that begins with a known seed, so that a run can be repeated. */
+static inline uint32_t random_below(uint64_t *random, uint32_t below)
+{
+    *random = *random * 6364136223846793005u + 1442695040888963407u;
+    return (uint32_t)(*random >> 33) % below;
+}
+
 #endif

@@ -39,8 +39,7 @@ struct model {
 
 static uint32_t roll(struct model *model, uint32_t below)
 {
-    model->random = model->random * 6364136223846793005u + 1442695040888963407u;
-    return (uint32_t)(model->random >> 33) % below;
+    return random_below(&model->random, below);
 }
 
 static void begin(struct model *model, unsigned seed)

@@ -1,7 +1,6 @@
 /* The steward's rules, as a table of steps and at random against a plain count. */
 #include "support.h"
 
-#include <stdlib.h>
 
 #include "steward_book.h"
 
@@ -115,23 +114,23 @@ static void draining_prepares_nothing_and_ends(void **state)
 static void at_random(void **state)
 {
     (void)state;
-    srand(7);
+    uint64_t random = 7;
     for (unsigned round = 0; round < 50; round++) {
         struct steward_book book;
-        uint32_t slots = 1 + (uint32_t)rand() % 5;
-        uint32_t uses = (uint32_t)rand() % 40;
+        uint32_t slots = 1 + random_below(&random, 5);
+        uint32_t uses = random_below(&random, 40);
         steward_book_init(&book, slots, uses);
         for (unsigned step = 0; step < 2000; step++) {
-            uint32_t place = (uint32_t)rand() % (2 * slots);
+            uint32_t place = random_below(&random, 2 * slots);
             enum steward_state now = book.places[place];
-            if (steward_book_missing(&book) > 0 && rand() % 2) {
+            if (steward_book_missing(&book) > 0 && random_below(&random, 2)) {
                 (void)start(&book, STEWARD_PLACE_PREPARING);
-            } else if (now == STEWARD_PLACE_IDLE && rand() % 4) {
+            } else if (now == STEWARD_PLACE_IDLE && random_below(&random, 4)) {
                 (void)take(&book, place, step);
             } else if (now == STEWARD_PLACE_SWEEPING || now == STEWARD_PLACE_ENDING || now == STEWARD_PLACE_IDLE) {
                 steward_book_set(&book, place, STEWARD_PLACE_FREE);
             } else if (now != STEWARD_PLACE_FREE) { /* the next state, or killed */
-                steward_book_set(&book, place, rand() % 8 ? now + 1 : STEWARD_PLACE_SWEEPING);
+                steward_book_set(&book, place, random_below(&random, 8) ? now + 1 : STEWARD_PLACE_SWEEPING);
             }
             uint32_t prepared = book.counts[STEWARD_PLACE_PREPARING] + book.counts[STEWARD_PLACE_IDLE];
             assert_in_range(prepared, 0, slots);

@@ -14,8 +14,6 @@
 #include <rw/auto.h>
 #include <rw/clock.h>
 
-extern char **environ;
-
 struct run { /* of one sequence of commands */
     pid_t pid;
     size_t command; /* under way */
