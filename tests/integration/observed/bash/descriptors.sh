@@ -1,1 +1,4 @@
-ls -l /proc/$$/fd | sed 's/.* //; s/[0-9]//g'; exec {fd}</dev/null; echo $fd
+for ((i = 0; i < 64; i++)); do
+    [[ -e /proc/$$/fd/$i ]] && target=$(readlink "/proc/$$/fd/$i") && echo "$i ${target//[0-9]/}"
+done
+exec {fd}</dev/null; echo $fd
