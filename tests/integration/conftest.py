@@ -47,7 +47,9 @@ def is_worth_sanitizing(name):
     file, _, test = name.rpartition("/")[2].partition("::")
     if file == "test_languages.py":
         return not test.startswith("test_case[") or test.startswith(("test_case[python-", "test_case[c-"))
-    if file.startswith(("test_runner", "test_isolation")):
+    if file == "test_warm.py":
+        return PRESET != "tsan" and "[java" not in test
+    if file.startswith(("test_runner", "test_slots", "test_isolation.")):
         return PRESET != "tsan" and not test.endswith(("root-watch]", "container]"))
     return True
 

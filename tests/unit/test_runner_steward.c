@@ -1,7 +1,6 @@
 /* The steward's rules, as a table of steps and at random against a plain count. */
 #include "support.h"
 
-
 #include "steward_book.h"
 
 static struct rw_uuid lease(unsigned number)
