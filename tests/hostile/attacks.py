@@ -49,6 +49,10 @@ class Attack(NamedTuple):
     def row(self) -> str:
         return self.about["row"]
 
+    def languages(self) -> List[str]:
+        """Of its programs; those of drives are in Python, and requests have none."""
+        return sorted({language_of(step) if "program" in step else "python" for step in self.about["steps"]})
+
 
 def load(folder: Path) -> Attack:
     about = yaml.safe_load((folder / "attack.yaml").read_text(encoding="utf-8"))
@@ -75,12 +79,13 @@ class Lab:
         self.client.close()
 
     def run(self, attack: Attack) -> None:
-        for number, step in enumerate(attack.about["steps"]):
-            for _ in range(step.get("times", 1)):
-                try:
-                    self._step(attack, step)
-                except AssertionError as problem:
-                    raise AssertionError(f"{attack.name}, step {number + 1}: {problem}") from problem
+        with self.target.neighbours(attack.languages()):
+            for number, step in enumerate(attack.about["steps"]):
+                for _ in range(step.get("times", 1)):
+                    try:
+                        self._step(attack, step)
+                    except AssertionError as problem:
+                        raise AssertionError(f"{attack.name}, step {number + 1}: {problem}") from problem
 
     def _step(self, attack: Attack, step: dict) -> None:
         if "drive" in step:
@@ -143,11 +148,14 @@ def _text(value) -> str:
     return value
 
 
+def language_of(step: dict) -> str:
+    return step.get("language") or LANGUAGES[Path(step["program"]).suffix]
+
+
 def request_of(folder: Path, step: dict, target: Target) -> dict:
     program = folder / step["program"]
-    language = step.get("language") or LANGUAGES[program.suffix]
     source = program.read_text(encoding="utf-8")
-    body = {"language": language, **(step.get("request") or {})}
+    body = {"language": language_of(step), **(step.get("request") or {})}
     if "args" in body:
         ports = " ".join(map(str, target.ports()))
         body["args"] = [argument.replace("{ports}", ports) for argument in body["args"]]
