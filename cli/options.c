@@ -49,6 +49,7 @@ struct option_row {
 static const struct option_row option_rows[] = {
     {"language", 'l', OPTION_TEXT, AT(language), FOR_SUBMIT, "L", "language or alias (default: by the entry's extension)"},
     {"version", 0, OPTION_TEXT, AT(version), FOR_SUBMIT, "V", "version of the language: 3, 3.11, 3.11.2"},
+    {"isolation", 0, OPTION_TEXT, AT(isolation), FOR_SUBMIT, "LEVEL", "pod or sandbox (default: the server's)"},
     {"stdin", 'i', OPTION_TEXT, AT(stdin_path), FOR_SUBMIT, "FILE", "what the program reads; - is this command's own input"},
     {"arg", 'a', OPTION_LIST, AT(args), FOR_SUBMIT, "A", "argument of the program; may be repeated"},
     {"env", 'e', OPTION_LIST, AT(env), FOR_SUBMIT, "K=V", "environment variable of the program; may be repeated"},

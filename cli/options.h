@@ -27,6 +27,7 @@ struct cli_options { /* texts are borrowed from argv and the environment */
     uint32_t wait_s;
     const char *language;
     const char *version;
+    const char *isolation;
     const char *stdin_path;
     struct cli_list operands;
     struct cli_list args;

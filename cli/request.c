@@ -175,6 +175,9 @@ int request_build(const struct cli_options *options, const char *language, cJSON
     if (options->version) {
         cJSON_AddStringToObject(body, "version", options->version);
     }
+    if (options->isolation) {
+        cJSON_AddStringToObject(body, "isolation", options->isolation);
+    }
     if ((is_source ? add_source(body, err) : add_files(body, &options->operands, err)) < 0 ||
         (options->stdin_path && add_stdin(body, options->stdin_path, err) < 0) || add_environment(body, &options->env, err) < 0 ||
         add_limits(body, &options->limits, err) < 0) {

@@ -72,6 +72,7 @@ static void test_request_of_files(void **state)
     RW_AUTO_FREE char *data_path = rw_xasprintf("%s/data.bin", folder);
     struct cli_options options = {
         .version = "3",
+        .isolation = "sandbox",
         .stdin_path = data_path,
         .operands = {.items = {main_path, data_path}, .count = 2},
         .args = {.items = {"a", ""}, .count = 2},
@@ -83,11 +84,12 @@ static void test_request_of_files(void **state)
     struct rw_error err = {0};
     assert_ok(request_build(&options, "python", &body, &err), &err);
     RW_AUTO_FREE char *text = rw_json_print(body, NULL);
-    assert_string_equal(
-        text, "{\"language\":\"python\",\"version\":\"3\",\"files\":[{\"name\":\"main.py\",\"content\":\"print('\xc3\xbc')\\n\"},"
-              "{\"name\":\"data.bin\",\"content\":\"/wA=\",\"encoding\":\"base64\"}],\"entry\":\"main.py\","
-              "\"stdin\":\"/wA=\",\"stdin_encoding\":\"base64\",\"env\":{\"B\":\"x=y\",\"A\":\"2\"},"
-              "\"limits\":{\"wall_ms\":9007199254740993},\"args\":[\"a\",\"\"],\"compile\":{\"options\":[\"-O2\"]}}");
+    assert_string_equal(text,
+                        "{\"language\":\"python\",\"version\":\"3\",\"isolation\":\"sandbox\",\"files\":[{\"name\":\"main.py\","
+                        "\"content\":\"print('\xc3\xbc')\\n\"},"
+                        "{\"name\":\"data.bin\",\"content\":\"/wA=\",\"encoding\":\"base64\"}],\"entry\":\"main.py\","
+                        "\"stdin\":\"/wA=\",\"stdin_encoding\":\"base64\",\"env\":{\"B\":\"x=y\",\"A\":\"2\"},"
+                        "\"limits\":{\"wall_ms\":9007199254740993},\"args\":[\"a\",\"\"],\"compile\":{\"options\":[\"-O2\"]}}");
 }
 
 static void check_refused(struct cli_options *options, enum rw_err code)
