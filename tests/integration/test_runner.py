@@ -270,23 +270,23 @@ def test_number_of_files(run, python, mode):
 # --- usage --------------------------------------------------------------------------------------------------------------------------
 
 
-def test_usage_is_true(run, python):
-    """Against what the program itself sees of its time, and against the memory that it is known to fill."""
+def test_usage_is_true(run, python, slowness):
+    """Against what the program itself sees of its time since it was forked, and against the memory that it is known to fill."""
     code = """
-import time
-began = time.monotonic()
+import os, time
+began = int(open("/proc/self/stat").read().rpartition(")")[2].split()[19]) / os.sysconf("SC_CLK_TCK")
 x = bytearray(100 << 20)
 for i in range(0, len(x), 4096): x[i] = 1
 while time.process_time() < 1: pass
 time.sleep(0.5)
-print(time.process_time(), time.monotonic() - began)
+print(time.process_time(), time.clock_gettime(time.CLOCK_BOOTTIME) - began)
 """
     result = run(python(code, wall_ms=30_000))
     usage, (cpu_s, wall_s) = result["run"], map(float, result["stdout"].split())
     cpu_us = usage["cpu_user_us"] + usage["cpu_system_us"]
-    # Its start and end it does not see itself.
+    # Its end it does not see itself, nor its start to less than a tick; and from the fork to the exec a sanitized runner takes long.
     assert cpu_s * 1e6 <= cpu_us < cpu_s * 1.1e6 + 50_000, (usage, cpu_s)
-    assert wall_s * 1e6 <= usage["wall_us"] < wall_s * 1.1e6 + 300_000, (usage, wall_s)
+    assert wall_s * 1e6 - 100_000 * slowness <= usage["wall_us"] < wall_s * 1.1e6 + 100_000 * slowness, (usage, wall_s)
     assert 105 * MIB <= usage["memory_bytes"] < 121 * MIB, usage
     assert usage["processes"] == 1
 
