@@ -222,7 +222,10 @@ int engine_open(uv_loop_t *loop, const char *socket, struct rw_metrics *metrics,
 
 void engine_set_version(struct engine *engine, unsigned minor)
 {
-    (void)snprintf(engine->version, sizeof(engine->version), minor ? "/v1.%u" : "", minor % 1000);
+    engine->version[0] = '\0';
+    if (minor) {
+        (void)snprintf(engine->version, sizeof(engine->version), "/v1.%u", minor % 1000);
+    }
 }
 
 void engine_close(struct engine *engine)
