@@ -11,6 +11,7 @@
 
 #include <rw/auto.h>
 #include <rw/clock.h>
+#include <rw/json.h>
 #include <rw/log.h>
 
 #include "docker.h"
@@ -123,8 +124,8 @@ static void check_swept(struct docker *docker)
 
 static void take_listed(struct docker *docker, const cJSON *container)
 {
-    const char *name = engine_string(container, "Labels", ENGINE_LABEL_POD, NULL);
-    const char *state = engine_string(container, "State", NULL);
+    const char *name = rw_json_string(container, "Labels", ENGINE_LABEL_POD, NULL);
+    const char *state = rw_json_string(container, "State", NULL);
     struct docker_pod *pod = NULL;
     if (!name || strlen(name) >= BACKEND_NAME_BYTES) {
         return;
@@ -218,7 +219,7 @@ static void watch_and_list(struct docker *docker)
 static void on_volume(void *arg, const cJSON *json, const struct rw_error *err)
 {
     struct docker *docker = arg;
-    const char *place = engine_string(json, "Mountpoint", NULL);
+    const char *place = rw_json_string(json, "Mountpoint", NULL);
     struct rw_error none;
     if (err || !place || place[0] != '/') {
         (void)rw_error_set(&none, RW_ERR_NOT_FOUND, 0, __func__, "docker.volume: the engine knows no place of the volume %.100s",

@@ -156,7 +156,7 @@ void kubernetes_update(struct kubernetes *kubernetes)
 static void on_anchor(void *arg, const struct kube_answer *answer, const struct rw_error *err)
 {
     struct kubernetes *kubernetes = arg;
-    const char *uid = kube_string(answer->json, "metadata", "uid", NULL);
+    const char *uid = rw_json_string(answer->json, "metadata", "uid", NULL);
     kubernetes->anchor_call = NULL;
     kubernetes->anchor_at_ms = rw_monotonic_ms() + (err ? ANCHOR_RETRY_MS : ANCHOR_PERIOD_MS);
     if (!err && uid && strlen(uid) < sizeof(kubernetes->anchor_uid)) {

@@ -176,7 +176,7 @@ static void on_created(void *arg, const struct kube_answer *answer, const struct
     enum backend_reason reason = BACKEND_REFUSED;
     pod->call = NULL;
     if (!err && !*pod->seen.uid) {
-        const char *uid = kube_string(answer->json, "metadata", "uid", NULL);
+        const char *uid = rw_json_string(answer->json, "metadata", "uid", NULL);
         (void)snprintf(pod->seen.uid, sizeof(pod->seen.uid), "%s", uid ? uid : "");
     }
     bool is_there = !err || strcmp(answer->reason, "AlreadyExists") == 0;

@@ -59,8 +59,8 @@ static void on_pod_present(void *arg, const cJSON *object)
 static void on_pod_deleted(void *arg, const cJSON *object)
 {
     const struct kubernetes *kubernetes = arg;
-    const char *name = kube_string(object, "metadata", "name", NULL);
-    const char *uid = kube_string(object, "metadata", "uid", NULL);
+    const char *name = rw_json_string(object, "metadata", "name", NULL);
+    const char *uid = rw_json_string(object, "metadata", "uid", NULL);
     struct kubernetes_pod *pod = NULL;
     if (name && uid) {
         HASH_FIND_STR(kubernetes->pods, name, pod);
@@ -135,7 +135,7 @@ static bool is_ours(const char *name)
 static void on_template_present(void *arg, const cJSON *object)
 {
     struct kubernetes *kubernetes = arg;
-    const char *name = kube_string(object, "metadata", "name", NULL);
+    const char *name = rw_json_string(object, "metadata", "name", NULL);
     if (!name || strlen(name) >= KUBE_NAME_BYTES || !is_ours(name)) {
         return;
     }
@@ -154,7 +154,7 @@ static void on_template_present(void *arg, const cJSON *object)
 static void on_template_deleted(void *arg, const cJSON *object)
 {
     struct kubernetes *kubernetes = arg;
-    struct kubernetes_template *pod_template = find_template(kubernetes, kube_string(object, "metadata", "name", NULL));
+    struct kubernetes_template *pod_template = find_template(kubernetes, rw_json_string(object, "metadata", "name", NULL));
     if (pod_template) {
         remove_template(kubernetes, pod_template);
     }

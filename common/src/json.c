@@ -3,6 +3,7 @@
 #include <rw/json.h>
 
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -168,4 +169,31 @@ void rw_json_add_string(cJSON *object, const char *key, const char *text)
     } else {
         rw_json_add_text(object, key, rw_bytes_of(text, strlen(text)));
     }
+}
+
+static const cJSON *follow(const cJSON *object, va_list keys)
+{
+    const char *key;
+    while (object && (key = va_arg(keys, const char *))) {
+        object = cJSON_GetObjectItemCaseSensitive(object, key);
+    }
+    return object;
+}
+
+const cJSON *rw_json_at(const cJSON *object, ...)
+{
+    va_list keys;
+    va_start(keys, object);
+    const cJSON *found = follow(object, keys);
+    va_end(keys);
+    return found;
+}
+
+const char *rw_json_string(const cJSON *object, ...)
+{
+    va_list keys;
+    va_start(keys, object);
+    const cJSON *found = follow(object, keys);
+    va_end(keys);
+    return cJSON_IsString(found) ? found->valuestring : NULL;
 }

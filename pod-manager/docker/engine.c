@@ -95,7 +95,7 @@ static void on_http(void *arg, const struct rw_http_answer *http, const struct r
         return;
     }
     if (!is_good) {
-        const char *message = engine_string(json, "message", NULL);
+        const char *message = rw_json_string(json, "message", NULL);
         (void)rw_error_set(&err, code_of_status(http->status), 0, "engine_call", "Docker Engine: %s",
                            message ? message : call->what);
     }

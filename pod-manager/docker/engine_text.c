@@ -2,7 +2,6 @@
  * is parsed strictly, and what is missing is an error instead of a guess. */
 #include "engine_text.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,33 +19,6 @@ int engine_json_parse(struct rw_bytes text, cJSON **ret_json, struct rw_error *e
     return rw_json_parse(text, &json_limits, ret_json, err);
 }
 
-static const cJSON *walk(const cJSON *object, va_list keys)
-{
-    const char *key;
-    while (object && (key = va_arg(keys, const char *))) {
-        object = cJSON_GetObjectItemCaseSensitive(object, key);
-    }
-    return object;
-}
-
-const cJSON *engine_at(const cJSON *object, ...)
-{
-    va_list keys;
-    va_start(keys, object);
-    const cJSON *found = walk(object, keys);
-    va_end(keys);
-    return found;
-}
-
-const char *engine_string(const cJSON *object, ...)
-{
-    va_list keys;
-    va_start(keys, object);
-    const cJSON *found = walk(object, keys);
-    va_end(keys);
-    return cJSON_IsString(found) ? found->valuestring : NULL;
-}
-
 /* "1.41" → 41. */
 static bool read_minor(const char *text, unsigned *ret_minor)
 {
@@ -61,8 +33,8 @@ static bool read_minor(const char *text, unsigned *ret_minor)
 
 int engine_version_choose(const cJSON *version, unsigned *ret_minor, struct rw_error *err)
 {
-    const char *newest_text = engine_string(version, "ApiVersion", NULL);
-    const char *oldest_text = engine_string(version, "MinAPIVersion", NULL);
+    const char *newest_text = rw_json_string(version, "ApiVersion", NULL);
+    const char *oldest_text = rw_json_string(version, "MinAPIVersion", NULL);
     unsigned newest = 0;
     unsigned oldest = 0;
     if (!read_minor(newest_text, &newest) || (oldest_text && !read_minor(oldest_text, &oldest))) {
@@ -80,17 +52,22 @@ int engine_version_choose(const cJSON *version, unsigned *ret_minor, struct rw_e
 
 void engine_stream_init(struct engine_stream *stream)
 {
-    rw_buffer_init(&stream->line, ENGINE_EVENT_BYTES_MAX);
+    rw_lines_init(&stream->lines, ENGINE_EVENT_BYTES_MAX);
 }
 
 void engine_stream_done(struct engine_stream *stream)
 {
-    rw_buffer_done(&stream->line);
+    rw_lines_done(&stream->lines);
 }
 
-static int take_line(struct rw_bytes line, void (*each)(void *arg, const struct engine_event *event), void *arg,
-                     struct rw_error *err)
+struct receiver {
+    void (*each)(void *arg, const struct engine_event *event);
+    void *arg;
+};
+
+static int take_line(void *arg, struct rw_bytes line, struct rw_error *err)
 {
+    const struct receiver *receiver = arg;
     static const char *const actions[_ENGINE_EVENT_MAX] = {
         [ENGINE_CREATED] = "create", [ENGINE_DIED] = "die", [ENGINE_DESTROYED] = "destroy"};
     RW_AUTO(cJSON_Delete) cJSON *json = NULL;
@@ -98,36 +75,21 @@ static int take_line(struct rw_bytes line, void (*each)(void *arg, const struct 
         err->code = RW_ERR_PROTOCOL;
         return rw_error_wrap(err, "event of the engine");
     }
-    const char *action = engine_string(json, "Action", NULL);
-    const char *pod = engine_string(json, "Actor", "Attributes", ENGINE_LABEL_POD, NULL);
+    const char *action = rw_json_string(json, "Action", NULL);
+    const char *pod = rw_json_string(json, "Actor", "Attributes", ENGINE_LABEL_POD, NULL);
     for (int i = 0; i < _ENGINE_EVENT_MAX && action && pod; i++) {
         if (strcmp(action, actions[i]) == 0) {
-            each(arg, &(struct engine_event){.type = (enum engine_event_type)i, .pod = pod});
+            receiver->each(receiver->arg, &(struct engine_event){.type = (enum engine_event_type)i, .pod = pod});
         }
     }
-    return 0;
+    return 1;
 }
 
 int engine_stream_feed(struct engine_stream *stream, struct rw_bytes bytes,
                        void (*each)(void *arg, const struct engine_event *event), void *arg, struct rw_error *err)
 {
-    while (bytes.len > 0) {
-        const uint8_t *end = memchr(bytes.data, '\n', bytes.len);
-        size_t len = end ? (size_t)(end - bytes.data) : bytes.len;
-        if (rw_buffer_append(&stream->line, bytes.data, len, err) < 0) {
-            return -1;
-        }
-        if (!end) {
-            return 0;
-        }
-        bytes = rw_bytes_of(end + 1, bytes.len - len - 1);
-        int failed = stream->line.len > 0 ? take_line(rw_buffer_view(&stream->line), each, arg, err) : 0;
-        rw_buffer_clear(&stream->line);
-        if (failed) {
-            return -1;
-        }
-    }
-    return 0;
+    struct receiver receiver = {.each = each, .arg = arg};
+    return rw_lines_feed(&stream->lines, bytes, take_line, &receiver, err);
 }
 
 /* ---- a container's state ---- */
@@ -135,15 +97,15 @@ int engine_stream_feed(struct engine_stream *stream, struct rw_bytes bytes,
 int engine_state_read(const cJSON *container, struct engine_state *ret_state, struct rw_error *err)
 {
     enum { KILLED = 128 }; /* a shell's way to tell a signal */
-    const char *status = engine_string(container, "State", "Status", NULL);
-    const char *problem = engine_string(container, "State", "Error", NULL);
-    const cJSON *exit_code = engine_at(container, "State", "ExitCode", NULL);
+    const char *status = rw_json_string(container, "State", "Status", NULL);
+    const char *problem = rw_json_string(container, "State", "Error", NULL);
+    const cJSON *exit_code = rw_json_at(container, "State", "ExitCode", NULL);
     if (!status || !cJSON_IsNumber(exit_code)) {
         return rw_fail(err, PROTOCOL, "the engine's answer has no state of the container");
     }
     struct engine_state state = {.exit_code = exit_code->valueint};
     state.is_running = strcmp(status, "exited") != 0 && strcmp(status, "dead") != 0 && strcmp(status, "removing") != 0;
-    state.is_oom_killed = cJSON_IsTrue(engine_at(container, "State", "OOMKilled", NULL));
+    state.is_oom_killed = cJSON_IsTrue(rw_json_at(container, "State", "OOMKilled", NULL));
     if (problem && *problem) {
         (void)snprintf(state.detail, sizeof(state.detail), "%.*s", (int)sizeof(state.detail) - 1, problem);
     } else if (state.exit_code > KILLED) {

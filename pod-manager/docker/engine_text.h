@@ -4,7 +4,7 @@
 
 #include <cjson/cJSON.h>
 
-#include <rw/bytes.h>
+#include <rw/lines.h>
 
 enum {
     ENGINE_NAME_BYTES = 64,                    /* of a pod, with its NUL; longer ones are not ours */
@@ -17,9 +17,6 @@ enum {
 enum { ENGINE_API_MINOR_MIN = 40, ENGINE_API_MINOR_MAX = 51 };
 
 RW_NODISCARD int engine_json_parse(struct rw_bytes text, cJSON **ret_json, struct rw_error *err);
-/* The string at a path of keys; NULL when it is not there or is no string. Ends with NULL. */
-const char *engine_string(const cJSON *object, ...) __attribute__((sentinel));
-const cJSON *engine_at(const cJSON *object, ...) __attribute__((sentinel));
 
 /* From the answer to /version: the newest version that both sides know, as its minor number. UNSUPPORTED. */
 RW_NODISCARD int engine_version_choose(const cJSON *version, unsigned *ret_minor, struct rw_error *err);
@@ -34,7 +31,7 @@ struct engine_event {
 };
 
 struct engine_stream {
-    struct rw_buffer line;
+    struct rw_lines lines;
 };
 
 void engine_stream_init(struct engine_stream *stream);

@@ -92,10 +92,10 @@ static void tell_answer(struct kube_call *call, const struct rw_http_answer *htt
         return;
     }
     answer.json = json;
-    const char *reason = kube_string(json, "reason", NULL);
+    const char *reason = rw_json_string(json, "reason", NULL);
     answer.reason = !is_good && reason ? reason : "";
     if (!is_good) {
-        const char *message = kube_string(json, "message", NULL);
+        const char *message = rw_json_string(json, "message", NULL);
         (void)rw_error_set(&err, code_of_status(http->status), 0, __func__, "%s %.80s: %d %s", call->method, call->path,
                            http->status, message ? message : answer.reason);
     }

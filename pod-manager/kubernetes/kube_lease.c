@@ -66,9 +66,9 @@ static void failed(struct kube_lease *lease)
 
 static void take_object(struct kube_lease *lease, const cJSON *object)
 {
-    const char *holder = kube_string(object, "spec", "holderIdentity", NULL);
-    const char *version = kube_string(object, "metadata", "resourceVersion", NULL);
-    const cJSON *transitions = kube_at(object, "spec", "leaseTransitions", NULL);
+    const char *holder = rw_json_string(object, "spec", "holderIdentity", NULL);
+    const char *version = rw_json_string(object, "metadata", "resourceVersion", NULL);
+    const cJSON *transitions = rw_json_at(object, "spec", "leaseTransitions", NULL);
     if (version && strcmp(version, lease->version) != 0) {
         (void)snprintf(lease->version, sizeof(lease->version), "%s", version);
         lease->seen_ms = rw_monotonic_ms();

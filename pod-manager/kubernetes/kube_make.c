@@ -10,8 +10,8 @@
 
 void kube_template_version(const cJSON *pod_template, char out[static KUBE_UID_BYTES + KUBE_VERSION_BYTES])
 {
-    const char *uid = kube_string(pod_template, "metadata", "uid", NULL);
-    const char *version = kube_string(pod_template, "metadata", "resourceVersion", NULL);
+    const char *uid = rw_json_string(pod_template, "metadata", "uid", NULL);
+    const char *version = rw_json_string(pod_template, "metadata", "resourceVersion", NULL);
     (void)snprintf(out, KUBE_UID_BYTES + KUBE_VERSION_BYTES, "%s.%s", uid ? uid : "", version ? version : "");
 }
 
@@ -42,7 +42,7 @@ static cJSON *runner_container(const cJSON *spec)
     cJSON *container;
     cJSON_ArrayForEach(container, member(spec, "containers"))
     {
-        const char *name = kube_string(container, "name", NULL);
+        const char *name = rw_json_string(container, "name", NULL);
         if (name && strcmp(name, KUBE_RUNNER_CONTAINER) == 0) {
             return container;
         }
@@ -56,7 +56,7 @@ static void fill_images(cJSON *containers, const char *language)
     cJSON *container;
     cJSON_ArrayForEach(container, containers)
     {
-        const char *image = kube_string(container, "image", NULL);
+        const char *image = rw_json_string(container, "image", NULL);
         const char *place = image ? strstr(image, KUBE_LANGUAGE_PLACEHOLDER) : NULL;
         if (place) {
             RW_AUTO_FREE char *filled = rw_xasprintf("%.*s%s%s", (int)(place - image), image, language,
@@ -74,7 +74,7 @@ static void set_variable(cJSON *container, const char *name, const char *value)
         list = cJSON_AddArrayToObject(container, "env");
     }
     for (int i = cJSON_GetArraySize(list) - 1; i >= 0; i--) {
-        const char *have = kube_string(cJSON_GetArrayItem(list, i), "name", NULL);
+        const char *have = rw_json_string(cJSON_GetArrayItem(list, i), "name", NULL);
         if (have && strcmp(have, name) == 0) {
             cJSON_DeleteItemFromArray(list, i);
         }
@@ -119,12 +119,12 @@ static void set_metadata(cJSON *pod, const cJSON *pod_template, const struct kub
 
 int kube_pod_make(const cJSON *pod_template, const struct kube_pod_making *making, cJSON **ret_pod, struct rw_error *err)
 {
-    const cJSON *body = kube_at(pod_template, "template", NULL);
+    const cJSON *body = rw_json_at(pod_template, "template", NULL);
     RW_AUTO(cJSON_Delete) cJSON *pod = cJSON_IsObject(body) ? cJSON_Duplicate(body, true) : cJSON_CreateObject();
     cJSON *spec = member(pod, "spec");
     cJSON *container = runner_container(spec);
     if (!container) {
-        const char *name = kube_string(pod_template, "metadata", "name", NULL);
+        const char *name = rw_json_string(pod_template, "metadata", "name", NULL);
         return rw_fail(err, CONFIG, "PodTemplate %s has no container named %s", name ? name : "?", KUBE_RUNNER_CONTAINER);
     }
     put(pod, "apiVersion", cJSON_CreateString("v1"));

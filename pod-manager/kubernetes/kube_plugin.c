@@ -55,10 +55,10 @@ int kube_plugin_parse(struct rw_bytes text, struct kube_plugin_answer *ret_answe
         err->code = RW_ERR_PROTOCOL;
         return rw_error_wrap(err, "credential plugin");
     }
-    const char *kind = kube_string(json, "kind", NULL);
-    const char *token = kube_string(json, "status", "token", NULL);
-    const char *cert = kube_string(json, "status", "clientCertificateData", NULL);
-    const char *key = kube_string(json, "status", "clientKeyData", NULL);
+    const char *kind = rw_json_string(json, "kind", NULL);
+    const char *token = rw_json_string(json, "status", "token", NULL);
+    const char *cert = rw_json_string(json, "status", "clientCertificateData", NULL);
+    const char *key = rw_json_string(json, "status", "clientKeyData", NULL);
     if (!kind || strcmp(kind, "ExecCredential") != 0 || (!token && !(cert && key))) {
         return rw_fail(err, PROTOCOL, "credential plugin: no ExecCredential with a token or a certificate");
     }
@@ -66,7 +66,7 @@ int kube_plugin_parse(struct rw_bytes text, struct kube_plugin_answer *ret_answe
         .token = copy(token),
         .cert_pem = copy(cert),
         .key_pem = copy(key),
-        .expires_us = parse_expiry(kube_string(json, "status", "expirationTimestamp", NULL)),
+        .expires_us = parse_expiry(rw_json_string(json, "status", "expirationTimestamp", NULL)),
     };
     return 0;
 }

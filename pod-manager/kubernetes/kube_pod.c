@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include <rw/encoding.h>
+#include <rw/json.h>
 
 #include "kube_stream.h"
 
@@ -91,9 +92,9 @@ static void set_trouble(struct kube_pod *pod, enum kube_trouble trouble, const c
 static const cJSON *condition_of(const cJSON *object, const char *type)
 {
     const cJSON *condition;
-    cJSON_ArrayForEach(condition, kube_at(object, "status", "conditions", NULL))
+    cJSON_ArrayForEach(condition, rw_json_at(object, "status", "conditions", NULL))
     {
-        const char *name = kube_string(condition, "type", NULL);
+        const char *name = rw_json_string(condition, "type", NULL);
         if (name && strcmp(name, type) == 0) {
             return condition;
         }
@@ -103,53 +104,54 @@ static const cJSON *condition_of(const cJSON *object, const char *type)
 
 static bool condition_is(const cJSON *condition, const char *status)
 {
-    const char *value = kube_string(condition, "status", NULL);
+    const char *value = rw_json_string(condition, "status", NULL);
     return value && strcmp(value, status) == 0;
 }
 
 static void read_containers(const cJSON *object, struct kube_pod *pod)
 {
     const cJSON *status;
-    cJSON_ArrayForEach(status, kube_at(object, "status", "containerStatuses", NULL))
+    cJSON_ArrayForEach(status, rw_json_at(object, "status", "containerStatuses", NULL))
     {
-        const cJSON *terminated = kube_at(status, "state", "terminated", NULL);
+        const cJSON *terminated = rw_json_at(status, "state", "terminated", NULL);
         if (cJSON_IsObject(terminated)) {
-            const char *reason = kube_string(terminated, "reason", NULL);
-            const cJSON *exit_code = kube_at(terminated, "exitCode", NULL);
+            const char *reason = rw_json_string(terminated, "reason", NULL);
+            const cJSON *exit_code = rw_json_at(terminated, "exitCode", NULL);
             pod->has_finished = cJSON_IsNumber(exit_code) && exit_code->valuedouble == 0;
             enum kube_trouble trouble = look_up(terminated_reasons, RW_ARRAY_SIZE(terminated_reasons), reason);
             set_trouble(pod, trouble == KUBE_TROUBLE_NONE ? KUBE_TROUBLE_EXITED : trouble, reason,
-                        kube_string(terminated, "message", NULL));
+                        rw_json_string(terminated, "message", NULL));
         }
-        const char *reason = kube_string(status, "state", "waiting", "reason", NULL);
+        const char *reason = rw_json_string(status, "state", "waiting", "reason", NULL);
         set_trouble(pod, look_up(waiting_reasons, RW_ARRAY_SIZE(waiting_reasons), reason), reason,
-                    kube_string(status, "state", "waiting", "message", NULL));
+                    rw_json_string(status, "state", "waiting", "message", NULL));
     }
 }
 
 static void read_trouble(const cJSON *object, struct kube_pod *pod)
 {
     /* A container's OOM kill says more than the pod's phase, and an eviction says more than the exit it caused. */
-    const char *reason = kube_string(object, "status", "reason", NULL);
+    const char *reason = rw_json_string(object, "status", "reason", NULL);
     set_trouble(pod, look_up(pod_reasons, RW_ARRAY_SIZE(pod_reasons), reason), reason,
-                kube_string(object, "status", "message", NULL));
+                rw_json_string(object, "status", "message", NULL));
     read_containers(object, pod);
     const cJSON *disrupted = condition_of(object, "DisruptionTarget");
     if (condition_is(disrupted, "True")) {
-        set_trouble(pod, KUBE_TROUBLE_DISRUPTED, kube_string(disrupted, "reason", NULL), kube_string(disrupted, "message", NULL));
+        set_trouble(pod, KUBE_TROUBLE_DISRUPTED, rw_json_string(disrupted, "reason", NULL),
+                    rw_json_string(disrupted, "message", NULL));
     }
     const cJSON *ready = condition_of(object, "Ready");
     if (condition_is(ready, "Unknown")) {
-        set_trouble(pod, KUBE_TROUBLE_NODE_LOST, kube_string(ready, "reason", NULL), kube_string(ready, "message", NULL));
+        set_trouble(pod, KUBE_TROUBLE_NODE_LOST, rw_json_string(ready, "reason", NULL), rw_json_string(ready, "message", NULL));
     }
-    const char *phase = kube_string(object, "status", "phase", NULL);
+    const char *phase = rw_json_string(object, "status", "phase", NULL);
     if (phase && (strcmp(phase, "Failed") == 0 || strcmp(phase, "Succeeded") == 0)) {
         set_trouble(pod, KUBE_TROUBLE_EXITED, phase, NULL);
     }
     const cJSON *scheduled = condition_of(object, "PodScheduled");
     if (condition_is(scheduled, "False")) {
-        set_trouble(pod, KUBE_TROUBLE_UNSCHEDULABLE, kube_string(scheduled, "reason", NULL),
-                    kube_string(scheduled, "message", NULL));
+        set_trouble(pod, KUBE_TROUBLE_UNSCHEDULABLE, rw_json_string(scheduled, "reason", NULL),
+                    rw_json_string(scheduled, "message", NULL));
     }
     if (pod->is_deleting) {
         set_trouble(pod, KUBE_TROUBLE_DELETED, "deletionTimestamp", NULL);
@@ -178,12 +180,12 @@ static void read_secret(const cJSON *object, struct kube_pod *pod)
 {
     const cJSON *container;
     const cJSON *variable;
-    cJSON_ArrayForEach(container, kube_at(object, "spec", "containers", NULL))
+    cJSON_ArrayForEach(container, rw_json_at(object, "spec", "containers", NULL))
     {
-        cJSON_ArrayForEach(variable, kube_at(container, "env", NULL))
+        cJSON_ArrayForEach(variable, rw_json_at(container, "env", NULL))
         {
-            const char *name = kube_string(variable, "name", NULL);
-            const char *value = kube_string(variable, "value", NULL);
+            const char *name = rw_json_string(variable, "name", NULL);
+            const char *value = rw_json_string(variable, "value", NULL);
             if (!name || !value || strcmp(name, KUBE_ENV_SECRET) != 0) {
                 continue;
             }
@@ -209,26 +211,26 @@ static int64_t seconds_of(const char *text)
 int kube_pod_read(const cJSON *object, struct kube_pod *ret_pod, struct rw_error *err)
 {
     struct kube_pod pod = {.trouble = KUBE_TROUBLE_NONE};
-    const cJSON *metadata = kube_at(object, "metadata", NULL);
-    if (copy_text(pod.name, sizeof(pod.name), kube_string(metadata, "name", NULL), "name", err) < 0 ||
-        copy_text(pod.uid, sizeof(pod.uid), kube_string(metadata, "uid", NULL), "uid", err) < 0 ||
-        copy_text(pod.resource_version, sizeof(pod.resource_version), kube_string(metadata, "resourceVersion", NULL),
+    const cJSON *metadata = rw_json_at(object, "metadata", NULL);
+    if (copy_text(pod.name, sizeof(pod.name), rw_json_string(metadata, "name", NULL), "name", err) < 0 ||
+        copy_text(pod.uid, sizeof(pod.uid), rw_json_string(metadata, "uid", NULL), "uid", err) < 0 ||
+        copy_text(pod.resource_version, sizeof(pod.resource_version), rw_json_string(metadata, "resourceVersion", NULL),
                   "resourceVersion", err) < 0) {
         return -1;
     }
-    copy_optional(pod.ip, sizeof(pod.ip), kube_string(object, "status", "podIP", NULL));
-    copy_optional(pod.language, sizeof(pod.language), kube_string(metadata, "labels", KUBE_LABEL_LANGUAGE, NULL));
+    copy_optional(pod.ip, sizeof(pod.ip), rw_json_string(object, "status", "podIP", NULL));
+    copy_optional(pod.language, sizeof(pod.language), rw_json_string(metadata, "labels", KUBE_LABEL_LANGUAGE, NULL));
     copy_optional(pod.template_version, sizeof(pod.template_version),
-                  kube_string(metadata, "annotations", KUBE_ANNOTATION_TEMPLATE, NULL));
-    const char *isolation = kube_string(metadata, "labels", KUBE_LABEL_ISOLATION, NULL);
+                  rw_json_string(metadata, "annotations", KUBE_ANNOTATION_TEMPLATE, NULL));
+    const char *isolation = rw_json_string(metadata, "labels", KUBE_LABEL_ISOLATION, NULL);
     enum rw_isolation level = isolation ? rw_isolation_parse(isolation) : RW_ISOLATION_POD;
     pod.isolation = level == _RW_ISOLATION_INVALID ? RW_ISOLATION_POD : level;
-    const char *until = kube_string(metadata, "annotations", KUBE_ANNOTATION_UNTIL, NULL);
+    const char *until = rw_json_string(metadata, "annotations", KUBE_ANNOTATION_UNTIL, NULL);
     pod.leased_until_s = until && strlen(until) < 12 && strspn(until, "0123456789") == strlen(until) ? strtoll(until, NULL, 10) : 0;
-    pod.created_s = seconds_of(kube_string(metadata, "creationTimestamp", NULL));
-    const char *state = kube_string(metadata, "labels", KUBE_LABEL_STATE, NULL);
+    pod.created_s = seconds_of(rw_json_string(metadata, "creationTimestamp", NULL));
+    const char *state = rw_json_string(metadata, "labels", KUBE_LABEL_STATE, NULL);
     pod.is_leased = state && strcmp(state, "leased") == 0;
-    pod.is_deleting = kube_string(metadata, "deletionTimestamp", NULL) != NULL;
+    pod.is_deleting = rw_json_string(metadata, "deletionTimestamp", NULL) != NULL;
     read_secret(object, &pod);
     read_trouble(object, &pod);
     *ret_pod = pod;

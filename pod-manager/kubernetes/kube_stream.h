@@ -5,7 +5,7 @@
 
 #include <cjson/cJSON.h>
 
-#include <rw/bytes.h>
+#include <rw/lines.h>
 
 enum kube_event_type { KUBE_ADDED, KUBE_MODIFIED, KUBE_DELETED, KUBE_BOOKMARK, KUBE_ERROR, _KUBE_EVENT_MAX };
 
@@ -17,7 +17,7 @@ struct kube_event {
 enum { KUBE_OBJECT_BYTES_MAX = 16 * 1024 * 1024 }; /* a page of a list; etcd bounds one object to 1.5 MiB by default */
 
 struct kube_stream {
-    struct rw_buffer line;
+    struct rw_lines lines;
 };
 
 /* Return false to stop: the rest of the bytes is dropped. */
@@ -32,9 +32,6 @@ RW_NODISCARD int kube_stream_feed(struct kube_stream *stream, struct rw_bytes by
 
 /* Parse one object as the API server sends it, within the bounds of this client. */
 RW_NODISCARD int kube_json_parse(struct rw_bytes text, cJSON **ret_json, struct rw_error *err);
-/* The string at a path of keys such as "metadata", "name"; NULL when it is not there or is no string. Ends with NULL. */
-const char *kube_string(const cJSON *object, ...) __attribute__((sentinel));
-const cJSON *kube_at(const cJSON *object, ...) __attribute__((sentinel));
 
 /* Percent-encoded for a query or one part of a path (RFC 3986, section 2.3: only unreserved characters stay). Owned by the caller. */
 char *kube_encode(const char *text);

@@ -11,6 +11,7 @@
 #include <rw/backoff.h>
 #include <rw/clock.h>
 #include <rw/encoding.h>
+#include <rw/json.h>
 #include <rw/random.h>
 
 #include "kube_pod.h"
@@ -64,7 +65,7 @@ static void lost(struct kube_watch *watch, const struct rw_error *err)
 
 static bool keep_version(struct kube_watch *watch, const cJSON *object)
 {
-    const char *version = kube_string(object, "metadata", "resourceVersion", NULL);
+    const char *version = rw_json_string(object, "metadata", "resourceVersion", NULL);
     if (!version || !*version || strlen(version) >= sizeof(watch->version)) {
         return false;
     }
@@ -75,7 +76,7 @@ static bool keep_version(struct kube_watch *watch, const cJSON *object)
 static int take_page(struct kube_watch *watch, const cJSON *list, struct rw_error *err)
 {
     const struct kube_watch_events *events = &watch->options.events;
-    const cJSON *items = kube_at(list, "items", NULL);
+    const cJSON *items = rw_json_at(list, "items", NULL);
     if (!cJSON_IsArray(items)) {
         return rw_fail(err, PROTOCOL, "%s: no list", watch->path);
     }
@@ -87,7 +88,7 @@ static int take_page(struct kube_watch *watch, const cJSON *list, struct rw_erro
     {
         events->present(events->arg, item);
     }
-    const char *next = kube_string(list, "metadata", "continue", NULL);
+    const char *next = rw_json_string(list, "metadata", "continue", NULL);
     if (next && strlen(next) >= sizeof(watch->page)) {
         return rw_fail(err, PROTOCOL, "%s: continue token too long", watch->path);
     }

@@ -89,8 +89,8 @@ static void on_reply(void *arg, const struct kube_answer *answer, const struct r
     reply->code = err ? err->code : RW_OK;
     take(reply->message, sizeof(reply->message), err ? err->message : "");
     take(reply->reason, sizeof(reply->reason), answer->reason);
-    take(reply->uid, sizeof(reply->uid), kube_string(answer->json, "metadata", "uid", NULL));
-    take(reply->version, sizeof(reply->version), kube_string(answer->json, "metadata", "resourceVersion", NULL));
+    take(reply->uid, sizeof(reply->uid), rw_json_string(answer->json, "metadata", "uid", NULL));
+    take(reply->version, sizeof(reply->version), rw_json_string(answer->json, "metadata", "resourceVersion", NULL));
 }
 
 static struct reply call(struct world *world, const char *method, const char *path, const char *body, enum kube_content content)
@@ -196,7 +196,7 @@ struct view {
 
 static int find_map(struct view *view, const cJSON *object)
 {
-    const char *name = kube_string(object, "metadata", "name", NULL);
+    const char *name = rw_json_string(object, "metadata", "name", NULL);
     for (size_t i = 0; i < view->n_maps; i++) {
         if (strcmp(view->maps[i].name, name) == 0) {
             return (int)i;

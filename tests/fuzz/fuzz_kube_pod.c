@@ -53,13 +53,13 @@ static void check_made(const cJSON *json)
         HOLDS(err.code == RW_ERR_CONFIG && !pod);
         return;
     }
-    const char *restart = kube_string(pod, "spec", "restartPolicy", NULL);
+    const char *restart = rw_json_string(pod, "spec", "restartPolicy", NULL);
     HOLDS(restart && strcmp(restart, "Never") == 0);
-    HOLDS(cJSON_IsFalse(kube_at(pod, "spec", "automountServiceAccountToken", NULL)));
-    HOLDS(cJSON_IsFalse(kube_at(pod, "spec", "enableServiceLinks", NULL)));
-    HOLDS(cJSON_GetArraySize(kube_at(pod, "metadata", "ownerReferences", NULL)) == 1);
-    HOLDS(strcmp(kube_string(pod, "metadata", "name", NULL), "python-0") == 0);
-    HOLDS(strcmp(kube_string(pod, "metadata", "labels", KUBE_LABEL_MANAGED, NULL), "runwave") == 0);
+    HOLDS(cJSON_IsFalse(rw_json_at(pod, "spec", "automountServiceAccountToken", NULL)));
+    HOLDS(cJSON_IsFalse(rw_json_at(pod, "spec", "enableServiceLinks", NULL)));
+    HOLDS(cJSON_GetArraySize(rw_json_at(pod, "metadata", "ownerReferences", NULL)) == 1);
+    HOLDS(strcmp(rw_json_string(pod, "metadata", "name", NULL), "python-0") == 0);
+    HOLDS(strcmp(rw_json_string(pod, "metadata", "labels", KUBE_LABEL_MANAGED, NULL), "runwave") == 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

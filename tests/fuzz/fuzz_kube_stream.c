@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include <rw/auto.h>
+#include <rw/json.h>
 
 #include "kube_stream.h"
 
@@ -20,7 +21,7 @@ static bool on_event(void *arg, const struct kube_event *event)
 {
     struct heard *heard = arg;
     HOLDS(event->type < _KUBE_EVENT_MAX && cJSON_IsObject(event->object));
-    const char *name = kube_string(event->object, "metadata", "name", NULL);
+    const char *name = rw_json_string(event->object, "metadata", "name", NULL);
     size_t len = name ? strlen(name) : 0;
     HOLDS(heard->len + len + 1 <= sizeof(heard->text));
     heard->text[heard->len++] = (char)('0' + event->type);
@@ -41,7 +42,7 @@ static void read_stream(const uint8_t *data, size_t size, size_t step, struct he
         size_t len = size - place < step ? size - place : step;
         heard->has_failed = kube_stream_feed(&stream, rw_bytes_of(data + place, len), on_event, heard, &err) < 0;
         HOLDS(!heard->has_failed || err.code == RW_ERR_PROTOCOL || err.code == RW_ERR_TOO_LARGE);
-        HOLDS(stream.line.capacity <= 4 * (size_t)STREAM_BYTES_MAX);
+        HOLDS(stream.lines.partial.capacity <= 4 * (size_t)STREAM_BYTES_MAX);
     }
     kube_stream_done(&stream);
 }

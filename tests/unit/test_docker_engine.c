@@ -37,32 +37,32 @@ static void a_container_is_fenced(void **state)
 {
     (void)state;
     RW_AUTO(cJSON_Delete) cJSON *container = engine_container_make(&making);
-    const cJSON *host = engine_at(container, "HostConfig", NULL);
-    assert_string_equal(engine_string(container, "User", NULL), "70001:70001");
-    assert_string_equal(engine_string(host, "NetworkMode", NULL), "none");
-    assert_true(cJSON_IsTrue(engine_at(host, "ReadonlyRootfs", NULL)));
-    assert_true(cJSON_IsFalse(engine_at(host, "Privileged", NULL)));
-    assert_true(holds(engine_at(host, "CapDrop", NULL), "ALL"));
-    assert_true(holds(engine_at(host, "SecurityOpt", NULL), "no-new-privileges"));
-    assert_int_equal(cJSON_GetArraySize(engine_at(host, "SecurityOpt", NULL)), 1); /* the engine's own filter stays */
-    assert_null(engine_at(host, "MaskedPaths", NULL));
-    assert_null(engine_at(host, "CapAdd", NULL));
-    assert_string_equal(engine_string(host, "LogConfig", "Type", NULL), "none");
-    assert_string_equal(engine_string(host, "RestartPolicy", "Name", NULL), "no");
-    assert_string_equal(engine_string(container, "Labels", ENGINE_LABEL_POOL, NULL), "main");
-    assert_string_equal(engine_string(container, "Labels", ENGINE_LABEL_POD, NULL), "python-1");
+    const cJSON *host = rw_json_at(container, "HostConfig", NULL);
+    assert_string_equal(rw_json_string(container, "User", NULL), "70001:70001");
+    assert_string_equal(rw_json_string(host, "NetworkMode", NULL), "none");
+    assert_true(cJSON_IsTrue(rw_json_at(host, "ReadonlyRootfs", NULL)));
+    assert_true(cJSON_IsFalse(rw_json_at(host, "Privileged", NULL)));
+    assert_true(holds(rw_json_at(host, "CapDrop", NULL), "ALL"));
+    assert_true(holds(rw_json_at(host, "SecurityOpt", NULL), "no-new-privileges"));
+    assert_int_equal(cJSON_GetArraySize(rw_json_at(host, "SecurityOpt", NULL)), 1); /* the engine's own filter stays */
+    assert_null(rw_json_at(host, "MaskedPaths", NULL));
+    assert_null(rw_json_at(host, "CapAdd", NULL));
+    assert_string_equal(rw_json_string(host, "LogConfig", "Type", NULL), "none");
+    assert_string_equal(rw_json_string(host, "RestartPolicy", "Name", NULL), "no");
+    assert_string_equal(rw_json_string(container, "Labels", ENGINE_LABEL_POOL, NULL), "main");
+    assert_string_equal(rw_json_string(container, "Labels", ENGINE_LABEL_POD, NULL), "python-1");
 }
 
 static void a_container_is_bounded(void **state)
 {
     (void)state;
     RW_AUTO(cJSON_Delete) cJSON *container = engine_container_make(&making);
-    const cJSON *host = engine_at(container, "HostConfig", NULL);
+    const cJSON *host = rw_json_at(container, "HostConfig", NULL);
     RW_AUTO_FREE char *text = rw_json_print(host, &(size_t){0});
     assert_non_null(strstr(text, "\"Memory\":268435456,\"MemorySwap\":268435456"));
     assert_non_null(strstr(text, "\"NanoCpus\":1500000000"));
     assert_non_null(strstr(text, "\"PidsLimit\":80"));
-    assert_string_equal(engine_string(host, "Tmpfs", "/box", NULL),
+    assert_string_equal(rw_json_string(host, "Tmpfs", "/box", NULL),
                         "rw,exec,nosuid,nodev,mode=0700,uid=70001,gid=70001,size=67108864,nr_inodes=65536");
 }
 
@@ -70,14 +70,14 @@ static void its_folder_is_the_only_way_in(void **state)
 {
     (void)state;
     RW_AUTO(cJSON_Delete) cJSON *container = engine_container_make(&making);
-    const cJSON *mounts = engine_at(container, "HostConfig", "Mounts", NULL);
+    const cJSON *mounts = rw_json_at(container, "HostConfig", "Mounts", NULL);
     assert_int_equal(cJSON_GetArraySize(mounts), 1);
-    assert_string_equal(engine_string(cJSON_GetArrayItem(mounts, 0), "Source", NULL), making.folder);
-    assert_true(holds(engine_at(container, "Cmd", NULL), "unix:/run/runwave/pod.sock"));
-    assert_true(holds(engine_at(container, "Cmd", NULL), "/run/runwave/secret"));
-    assert_false(holds(engine_at(container, "Cmd", NULL), "--slots"));
-    assert_int_equal(cJSON_GetArraySize(engine_at(container, "Env", NULL)), 0);
-    assert_null(engine_at(container, "Entrypoint", NULL)); /* the image's */
+    assert_string_equal(rw_json_string(cJSON_GetArrayItem(mounts, 0), "Source", NULL), making.folder);
+    assert_true(holds(rw_json_at(container, "Cmd", NULL), "unix:/run/runwave/pod.sock"));
+    assert_true(holds(rw_json_at(container, "Cmd", NULL), "/run/runwave/secret"));
+    assert_false(holds(rw_json_at(container, "Cmd", NULL), "--slots"));
+    assert_int_equal(cJSON_GetArraySize(rw_json_at(container, "Env", NULL)), 0);
+    assert_null(rw_json_at(container, "Entrypoint", NULL)); /* the image's */
 }
 
 static void the_runner_is_told_what_to_insist_on_and_what_to_start_ahead(void **state)
@@ -87,7 +87,7 @@ static void the_runner_is_told_what_to_insist_on_and_what_to_start_ahead(void **
     told.required = "seccomp,landlock=4";
     told.plan = "cGxhbg==";
     RW_AUTO(cJSON_Delete) cJSON *container = engine_container_make(&told);
-    const cJSON *environment = engine_at(container, "Env", NULL);
+    const cJSON *environment = rw_json_at(container, "Env", NULL);
     assert_int_equal(cJSON_GetArraySize(environment), 2);
     assert_true(holds(environment, "RUNWAVE_REQUIRE=seccomp,landlock=4") && holds(environment, "RUNWAVE_WARM=cGxhbg=="));
 }
@@ -100,12 +100,12 @@ static void sandboxes_inside_open_what_they_need(void **state)
     inner.slots = 4;
     inner.uses = 0;
     RW_AUTO(cJSON_Delete) cJSON *container = engine_container_make(&inner);
-    const cJSON *host = engine_at(container, "HostConfig", NULL);
-    assert_true(holds(engine_at(host, "SecurityOpt", NULL), "seccomp=unconfined"));
-    assert_int_equal(cJSON_GetArraySize(engine_at(host, "MaskedPaths", NULL)), 0);
-    assert_true(holds(engine_at(host, "CapDrop", NULL), "ALL"));
-    assert_true(holds(engine_at(container, "Cmd", NULL), "namespaces"));
-    assert_true(holds(engine_at(container, "Cmd", NULL), "--slots"));
+    const cJSON *host = rw_json_at(container, "HostConfig", NULL);
+    assert_true(holds(rw_json_at(host, "SecurityOpt", NULL), "seccomp=unconfined"));
+    assert_int_equal(cJSON_GetArraySize(rw_json_at(host, "MaskedPaths", NULL)), 0);
+    assert_true(holds(rw_json_at(host, "CapDrop", NULL), "ALL"));
+    assert_true(holds(rw_json_at(container, "Cmd", NULL), "namespaces"));
+    assert_true(holds(rw_json_at(container, "Cmd", NULL), "--slots"));
 }
 
 static int choose(const char *text, unsigned *ret_minor, struct rw_error *err)

@@ -42,13 +42,13 @@ static void sets_what_keeps_the_promises(void **state)
     struct rw_error err = {0};
     RW_AUTO(cJSON_Delete) cJSON *pod = make(loose_template, &err);
     assert_non_null(pod);
-    assert_string_equal(kube_string(pod, "spec", "restartPolicy", NULL), "Never");
-    assert_true(cJSON_IsFalse(kube_at(pod, "spec", "automountServiceAccountToken", NULL)));
-    assert_true(cJSON_IsFalse(kube_at(pod, "spec", "enableServiceLinks", NULL)));
-    assert_int_equal(kube_at(pod, "spec", "activeDeadlineSeconds", NULL)->valueint, 600);
-    assert_string_equal(kube_string(pod, "metadata", "labels", KUBE_LABEL_STATE, NULL), "warm");
-    const cJSON *owner = cJSON_GetArrayItem(kube_at(pod, "metadata", "ownerReferences", NULL), 0);
-    assert_string_equal(kube_string(owner, "uid", NULL), "a-u");
+    assert_string_equal(rw_json_string(pod, "spec", "restartPolicy", NULL), "Never");
+    assert_true(cJSON_IsFalse(rw_json_at(pod, "spec", "automountServiceAccountToken", NULL)));
+    assert_true(cJSON_IsFalse(rw_json_at(pod, "spec", "enableServiceLinks", NULL)));
+    assert_int_equal(rw_json_at(pod, "spec", "activeDeadlineSeconds", NULL)->valueint, 600);
+    assert_string_equal(rw_json_string(pod, "metadata", "labels", KUBE_LABEL_STATE, NULL), "warm");
+    const cJSON *owner = cJSON_GetArrayItem(rw_json_at(pod, "metadata", "ownerReferences", NULL), 0);
+    assert_string_equal(rw_json_string(owner, "uid", NULL), "a-u");
 }
 
 static void keeps_what_the_user_wrote(void **state)
@@ -57,9 +57,9 @@ static void keeps_what_the_user_wrote(void **state)
     struct rw_error err = {0};
     RW_AUTO(cJSON_Delete) cJSON *pod = make(loose_template, &err);
     assert_non_null(pod);
-    assert_string_equal(kube_string(pod, "metadata", "labels", "mine", NULL), "1");
-    assert_string_equal(kube_string(pod, "spec", "nodeSelector", "disk", NULL), "fast");
-    assert_string_equal(kube_string(pod, "metadata", "annotations", KUBE_ANNOTATION_TEMPLATE, NULL), "t.12");
+    assert_string_equal(rw_json_string(pod, "metadata", "labels", "mine", NULL), "1");
+    assert_string_equal(rw_json_string(pod, "spec", "nodeSelector", "disk", NULL), "fast");
+    assert_string_equal(rw_json_string(pod, "metadata", "annotations", KUBE_ANNOTATION_TEMPLATE, NULL), "t.12");
 }
 
 static void gives_the_runner_its_image_and_secret(void **state)
@@ -68,21 +68,22 @@ static void gives_the_runner_its_image_and_secret(void **state)
     struct rw_error err = {0};
     RW_AUTO(cJSON_Delete) cJSON *pod = make(loose_template, &err);
     assert_non_null(pod);
-    const cJSON *runner = cJSON_GetArrayItem(kube_at(pod, "spec", "containers", NULL), 1);
-    assert_string_equal(kube_string(runner, "image", NULL), "runwave/runner-python:dev");
+    const cJSON *runner = cJSON_GetArrayItem(rw_json_at(pod, "spec", "containers", NULL), 1);
+    assert_string_equal(rw_json_string(runner, "image", NULL), "runwave/runner-python:dev");
     int n_secrets = 0;
     bool is_kept = false;
     bool has_plan = false;
     const cJSON *variable;
-    cJSON_ArrayForEach(variable, kube_at(runner, "env", NULL))
+    cJSON_ArrayForEach(variable, rw_json_at(runner, "env", NULL))
     {
-        const char *name = kube_string(variable, "name", NULL);
+        const char *name = rw_json_string(variable, "name", NULL);
         if (strcmp(name, KUBE_ENV_SECRET) == 0) {
             n_secrets++;
-            assert_string_equal(kube_string(variable, "value", NULL), "AQIDAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=");
+            assert_string_equal(rw_json_string(variable, "value", NULL), "AQIDAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=");
         }
         is_kept = is_kept || strcmp(name, "KEEP") == 0;
-        has_plan = has_plan || (strcmp(name, "RUNWAVE_WARM") == 0 && strcmp(kube_string(variable, "value", NULL), "cGxhbg==") == 0);
+        has_plan = has_plan ||
+                   (strcmp(name, "RUNWAVE_WARM") == 0 && strcmp(rw_json_string(variable, "value", NULL), "cGxhbg==") == 0);
     }
     assert_true(has_plan);
     assert_int_equal(n_secrets, 1);

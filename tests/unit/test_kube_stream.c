@@ -2,6 +2,7 @@
 #include "support.h"
 
 #include <rw/auto.h>
+#include <rw/json.h>
 
 #include <rw/random.h>
 
@@ -22,7 +23,7 @@ static bool note(void *arg, const struct kube_event *event)
 {
     struct seen *seen = arg;
     size_t len = strlen(seen->text);
-    const char *name = kube_string(event->object, "metadata", "name", NULL);
+    const char *name = rw_json_string(event->object, "metadata", "name", NULL);
     (void)snprintf(seen->text + len, sizeof(seen->text) - len, "%d%s;", (int)event->type, name ? name : "?");
     return ++seen->count != seen->stop_after;
 }

@@ -30,6 +30,11 @@ void rw_json_add_bytes(cJSON *object, const char *key, struct rw_bytes bytes);
 void rw_json_add_int(cJSON *object, const char *key, int64_t value);       /* exact for the whole range */
 void rw_json_add_string(cJSON *object, const char *key, const char *text); /* NULL becomes null */
 
+/* What is at a path of keys such as "metadata", "name", which ends with NULL: borrowed; NULL when it is not there, and for the string
+ * when it is none. */
+const cJSON *rw_json_at(const cJSON *object, ...) __attribute__((sentinel));
+const char *rw_json_string(const cJSON *object, ...) __attribute__((sentinel));
+
 /* One field at fault, for a problem document. */
 struct rw_field_error {
     char field[128];   /* "files[2].name" */
